@@ -1,0 +1,34 @@
+"""The project's checks: `uvx nox` runs them all, `uvx nox -s tests` one of them."""
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = True
+
+
+def _install(session: nox.Session) -> None:
+    session.run_install(
+        "uv", "sync", "--quiet", env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}, external=True
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the code's style and format."""
+    _install(session)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types."""
+    _install(session)
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; arguments after `--` go to pytest."""
+    _install(session)
+    session.run("pytest", *session.posargs)

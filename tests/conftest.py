@@ -1,0 +1,109 @@
+"""What the tests share: a folder and a dlt of their own for each, and a local Toloka."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pyarrow as pa
+import pytest
+from dlt.extract import DltSource
+
+from toloka_source import ENDPOINTS, LoadReport, load, schemas, toloka
+from toloka_source.emulator import Account, Clock, Emulator
+
+NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put the test into an empty folder, with dlt's working folder in it and no configuration from outside."""
+    for name in os.environ:
+        if name.startswith(("SOURCES__", "DESTINATION__", "RUNTIME__", "DLT_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that stands still at noon."""
+    return Clock(NOON)
+
+
+@pytest.fixture
+def api(clock: Clock) -> Iterator[Emulator]:
+    """Serve an empty account."""
+    with Emulator(Account(clock)) as emulator:
+        yield emulator
+
+
+class Warehouse:
+    """A pipeline into DuckDB that loads from an emulator, and what is in its tables."""
+
+    def __init__(self, api: Emulator, name: str = "toloka") -> None:
+        """Attach to the pipeline, or make it."""
+        self.api = api
+        self.pipeline = dlt.pipeline(name, destination="duckdb", dataset_name="toloka_data")
+
+    def source(self, **arguments: Any) -> DltSource:
+        """Build the source on the emulator."""
+        return toloka(**{"token": "secret", "base_url": self.api.base_url, **arguments})
+
+    def load(self, **arguments: Any) -> LoadReport:
+        """Run once; the emulator's list of requests then holds this run's."""
+        self.api.clear_requests()
+        return load(self.pipeline, self.source(**arguments))
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return a table, in the order of ids as numbers, JSON parsed."""
+        parsed = {field.name for field in ENDPOINTS[table].schema if schemas.is_json(field)}
+        with (
+            self.pipeline.sql_client() as client,
+            client.execute_query(f"SELECT * FROM {table} ORDER BY length(id), id") as cursor,  # noqa: S608
+        ):
+            names = [column[0] for column in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        for row in rows:
+            row |= {name: json.loads(row[name]) for name in parsed if row[name] is not None}
+        return rows
+
+    def count(self, table: str) -> int:
+        """Return how many rows a table has."""
+        with self.pipeline.sql_client() as client:
+            found = client.execute_sql(f"SELECT count(*) FROM {table}")  # noqa: S608
+        return int(found[0][0]) if found else 0
+
+
+@pytest.fixture
+def warehouse(api: Emulator) -> Warehouse:
+    """Return a pipeline on the local Toloka."""
+    return Warehouse(api)
+
+
+def expected_rows(objects: list[dict[str, Any]], schema: pa.Schema) -> list[dict[str, Any]]:
+    """Return the rows that a table should have, worked out from the objects alone."""
+    return [_expected_row(item, schema) for item in sorted(objects, key=lambda item: int(item["id"]))]
+
+
+def _expected_row(item: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
+    row = {}
+    for field in schema:
+        parent, _, child = field.name.partition("__")
+        value = (item.get(parent) or {}).get(child) if child else item.get(field.name)
+        if value is not None and pa.types.is_timestamp(field.type):
+            value = datetime.fromisoformat(value).replace(tzinfo=UTC)
+        row[field.name] = value
+    return row
+
+
+def assert_tables_equal_account(warehouse: Warehouse) -> None:
+    """Compare both tables with the account, field by field."""
+    account = warehouse.api.account
+    for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
+        assert warehouse.rows(name) == expected_rows(objects, ENDPOINTS[name].schema)

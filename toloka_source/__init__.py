@@ -1,0 +1,30 @@
+"""Toloka's projects and trainings in a warehouse: a dlt source.
+
+    Toloka API page (JSON bytes)
+        client.py      authenticated GET, one retry policy        -> Page
+        scan.py        the requests that make one window complete -> pages
+        arrow.py       pages                                      -> pyarrow.Table
+        source.py      dlt source: cursor -> window -> scan -> tables, merged on id
+        load.py        one run, and what it did
+    DuckDB, or any other dlt destination
+
+Each module knows the ones above it and `endpoints.py`, `schemas.py`, `times.py`, `errors.py`; none knows one below.
+"""
+
+from toloka_source import errors, schemas
+from toloka_source.endpoints import ENDPOINTS, Endpoint
+from toloka_source.errors import TolokaError
+from toloka_source.load import LoadReport, ResourceReport, load
+from toloka_source.source import toloka
+
+__all__ = [
+    "ENDPOINTS",
+    "Endpoint",
+    "LoadReport",
+    "ResourceReport",
+    "TolokaError",
+    "errors",
+    "load",
+    "schemas",
+    "toloka",
+]

@@ -1,0 +1,128 @@
+"""Every error of this package, grouped by what the caller should do about it.
+
+TolokaError
+├── ConfigurationError            change a setting; no request was made
+│   └── MissingTokenError
+├── AccessError                   change the token or the account's rights
+│   ├── AuthenticationError       401
+│   └── PermissionDeniedError     403
+├── TemporaryError                run again later
+│   ├── HostUnreachableError      no connection, or no whole answer in time
+│   ├── RateLimitError            429
+│   │   └── QuotaError            the hour's or the day's requests are used up
+│   └── ServerError               408, 5xx
+├── RequestError                  any other refusal of the API: report it
+├── ProtocolError                 an answer that the API doesn't document: report it
+└── DestinationError              look at the destination
+    └── DestinationLockedError    end the process that holds the file
+"""
+
+from datetime import datetime
+
+
+class TolokaError(Exception):
+    """Base of all errors of this package; its text is one line that says what to do."""
+
+
+class ConfigurationError(TolokaError):
+    """A setting that can't work, found before any request.
+
+    Args:
+        field: The setting, as it is named in the configuration.
+        value: What it was set to.
+        remedy: What to write there.
+    """
+
+    def __init__(self, field: str, value: object, remedy: str) -> None:
+        """Keep the parts, and say them in one line."""
+        super().__init__(f"{field} = {value!r}: {remedy}")
+        self.field = field
+        self.value = value
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Pickle by the arguments, so that the error passes between processes."""
+        return type(self), (self.field, self.value, self.remedy)
+
+
+class MissingTokenError(ConfigurationError):
+    """No token is configured."""
+
+
+class ApiError(TolokaError):
+    """The API answered with an error.
+
+    Args:
+        message: One line for the user.
+        status: The HTTP status.
+        code: The API's own error code, such as `VALIDATION_ERROR`, if it sent one.
+        request_id: The API's id of the request, if it sent one: its support asks for it.
+        retry_at: When the API wants to be asked again (UTC), if it said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_at: datetime | None = None,
+    ) -> None:
+        """Keep the parts beside the line."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_at = retry_at
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Pickle by the arguments, so that the error passes between processes."""
+        return type(self), (str(self), self.status, self.code, self.request_id, self.retry_at)
+
+
+class AccessError(ApiError):
+    """The API doesn't let this token in."""
+
+
+class AuthenticationError(AccessError):
+    """The API doesn't know the token (401)."""
+
+
+class PermissionDeniedError(AccessError):
+    """The token may not read this list (403)."""
+
+
+class TemporaryError(ApiError):
+    """Something that passes; the request was tried as often as the retry policy says."""
+
+
+class HostUnreachableError(TemporaryError):
+    """No connection to the API, or no whole answer in time."""
+
+
+class RateLimitError(TemporaryError):
+    """The API's quota ran out (429)."""
+
+
+class QuotaError(RateLimitError):
+    """The quota of an hour or a day ran out: no use in trying again before `retry_at`."""
+
+
+class ServerError(TemporaryError):
+    """The API, or a proxy before it, failed (408, 5xx, or an answer that isn't the API's)."""
+
+
+class RequestError(ApiError):
+    """The API refused the request (400, 404, a redirect, ...)."""
+
+
+class ProtocolError(TolokaError):
+    """The API answered with a page that breaks its own contract; nothing was loaded."""
+
+
+class DestinationError(TolokaError):
+    """The destination could not be read or written."""
+
+
+class DestinationLockedError(DestinationError):
+    """Another process holds the destination's file."""
