@@ -19,7 +19,8 @@ os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination.exceptions import UnknownDestinationModule
-from dlt.common.runtime.collector import Collector, LogCollector
+from dlt.common.runtime.collector import LogCollector
+from dlt.pipeline.progress import TCollectorArg
 
 from toloka_source import ENDPOINTS, LoadReport, TolokaError, load, toloka
 from toloka_source.errors import ConfigurationError
@@ -34,9 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.demo:
             _demo(options)
         else:
+            source = _source(options)
             pipeline = _pipeline("toloka", options.destination, options)
-            _print_report(load(pipeline, _source(options)))
+            _print_report(load(pipeline, source))
             _print_next_step(pipeline)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the next run goes on from the last complete one", options, 1)
     except (ConfigurationError, ConfigurationException, UnknownDestinationModule) as error:
         return _fail(error, options, 2)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
@@ -65,16 +69,17 @@ def _pipeline(name: str, destination: Any, options: argparse.Namespace, suffix: 
         name,
         destination=destination,
         dataset_name=options.dataset + suffix,
-        progress=_progress(options.progress),
+        progress=_progress(options.progress),  # type: ignore[arg-type] # None is dlt's own default
     )
 
 
-def _progress(kind: str) -> Collector | str | None:
+def _progress(kind: Any) -> TCollectorArg | None:  # noqa: ANN401 - one of PROGRESS
     if kind == "auto":
         kind = "tqdm" if sys.stderr.isatty() else "log"
     if kind == "log":
         return LogCollector(log_period=2.0, logger=sys.stderr, dump_system_stats=False)
-    return None if kind == "off" else kind
+    collector: TCollectorArg | None = None if kind == "off" else kind
+    return collector
 
 
 def _source(options: argparse.Namespace, **arguments: Any) -> Any:  # noqa: ANN401 - dlt's source
@@ -118,7 +123,7 @@ def _demo(options: argparse.Namespace) -> None:
         def run() -> None:
             # an edit is no change that a cursor sees: a whole scan after this day would hide what the cursor does
             arguments = {} if options.full else {"rescan_after_hours": None}
-            _print_report(load(pipeline, _source(options, token="demo", base_url=api.base_url, **arguments)))
+            _print_report(load(pipeline, _source(options, token="any", base_url=api.base_url, **arguments)))  # noqa: S106 - no secret
 
         run()
         pipeline.refresh = None
@@ -149,21 +154,23 @@ def _print_report(report: LoadReport) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if rejected := sum(resource.rejected for resource in report.resources):
+        print(f"{rejected} objects don't fit their schema: see the table rejected_items")
 
 
 def _print_next_step(pipeline: dlt.Pipeline) -> None:
-    if pipeline.destination.destination_name != "duckdb":
+    file = getattr(pipeline.destination_client().config.credentials, "database", None)
+    if pipeline.destination.destination_name == "duckdb" and file:
+        query = f"SELECT status, count(*) FROM {pipeline.dataset_name}.projects GROUP BY status"  # noqa: S608 - shown
+        print(f'\nLook at it: uv run duckdb {os.path.relpath(file)} -c "{query}"')
+    else:
         print(f"\nLook at it: uv run dlt pipeline {pipeline.pipeline_name} info")
-        return
-    file = os.path.relpath(pipeline.destination_client().config.credentials.database)
-    query = f"SELECT status, count(*) FROM {pipeline.dataset_name}.projects GROUP BY status"
-    print(f'\nLook at it: uv run duckdb {file} -c "{query}"')
 
 
-def _fail(error: Exception, options: argparse.Namespace, code: int) -> int:
-    if options.verbose:
+def _fail(error: Exception | str, options: argparse.Namespace, code: int) -> int:
+    if isinstance(error, Exception) and options.verbose:
         traceback.print_exception(error)
-    kind = "" if isinstance(error, TolokaError) else f"{type(error).__name__}: "
+    kind = "" if isinstance(error, TolokaError | str) else f"{type(error).__name__}: "
     print(f"error: {kind}{' '.join(str(error).split())}", file=sys.stderr)
     return code
 

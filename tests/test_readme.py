@@ -1,0 +1,90 @@
+"""The README says what is: its tables, commands and modules are compared with the code."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import toloka_source
+from toloka_source import ENDPOINTS, schemas
+from toloka_source.emulator import Emulator
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+TYPE_NAMES = {schemas.TEXT: "text", schemas.TIME: "timestamp", schemas.WHOLE: "bigint", schemas.YES_NO: "boolean"}
+
+
+def columns_table(schema: pa.Schema) -> str:
+    """Return the README's table of a schema."""
+    lines = ["| column | type | what it is |", "|---|---|---|"]
+    for field in schema:
+        kind = "json" if schemas.is_json(field) else TYPE_NAMES[field.type]
+        lines.append(f"| `{field.name}` | {kind} | {schemas.description(field)} |")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("schema", [schemas.PROJECTS, schemas.TRAININGS, schemas.REJECTED_ITEMS])
+def test_tables_of_columns(schema: pa.Schema) -> None:
+    assert columns_table(schema) in README
+
+
+def test_every_option_of_the_command_is_in_the_readme() -> None:
+    script = ROOT / "pipelines" / "toloka_pipeline.py"
+    text = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True).stdout
+    for option in set(re.findall(r"--[a-z-]+", text)) - {"--help"}:
+        assert f"`{option}" in README
+
+
+def test_every_filter_is_in_the_readme() -> None:
+    for endpoint in ENDPOINTS.values():
+        for name in endpoint.filters:
+            field, _, comparison = name.rpartition("_")
+            assert f"`{field}_*`" in README if comparison in ("gt", "gte", "lt", "lte") else f"`{name}`" in README
+
+
+def test_every_argument_of_the_source_is_in_the_readme() -> None:
+    tree = ast.parse((ROOT / "toloka_source" / "source.py").read_text())
+    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "toloka")
+    for argument in function.args.args:
+        assert f"`{argument.arg}`" in README
+
+
+def test_every_module_and_script_is_in_the_picture() -> None:
+    for path in [*ROOT.glob("toloka_source/*.py"), *ROOT.glob("pipelines/*.py")]:
+        assert path.name in README
+
+
+def test_the_modules_know_only_those_above_them() -> None:
+    order = ["errors", "times", "schemas", "endpoints", "client", "scan", "arrow", "overlap", "source", "load"]
+    for number, name in enumerate(order):
+        text = (ROOT / "toloka_source" / f"{name}.py").read_text()
+        known = set(re.findall(r"^from toloka_source\.(\w+) import", text, re.MULTILINE))
+        for names in re.findall(r"^from toloka_source import (.*)$", text, re.MULTILINE):
+            known |= set(names.split(", "))
+        assert known <= set(order[:number]), name
+
+
+def test_exports() -> None:
+    assert sorted(toloka_source.__all__) == toloka_source.__all__
+    assert all(hasattr(toloka_source, name) for name in toloka_source.__all__)
+
+
+def test_changelog_has_the_version() -> None:
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_examples_in_python(api: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__TOLOKA__TOKEN", "any")
+    monkeypatch.setenv("SOURCES__TOLOKA__BASE_URL", api.base_url)
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(examples) >= 2
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own text
+    assert {request.resource for request in api.requests} == set(ENDPOINTS)
