@@ -20,6 +20,7 @@ import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination.exceptions import UnknownDestinationModule
 from dlt.common.runtime.collector import LogCollector
+from dlt.common.typing import TRefreshMode
 from dlt.pipeline.progress import TCollectorArg
 
 from toloka_source import ENDPOINTS, LoadReport, TolokaError, load, toloka
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--start-date", metavar="DATE", help="load nothing that is older, e.g. 2026-01-31 or 2026-01-31T08:00:00")
     add("--end-date", metavar="DATE", help="back-fill up to this date; the cursor stays where it is")
     add("--full", action="store_true", help="read everything again now, to find edits")
+    add("--strict", action="store_true", help="fail when an object doesn't fit its schema, before anything is loaded")
     add("--progress", nargs="?", choices=PROGRESS, const="auto", default="auto", help="default: a bar on a terminal")
     add("--verbose", action="store_true", help="show the traceback of an error")
     return parser
@@ -89,6 +91,7 @@ def _source(options: argparse.Namespace, **arguments: Any) -> Any:  # noqa: ANN4
         "start_date": options.start_date,
         "end_date": options.end_date,
         "rescan_after_hours": 0.0 if options.full else None,
+        "strict": options.strict or None,
     }
     arguments = {name: value for name, value in given.items() if value is not None} | arguments
     # the demo reads a section of its own, not the configuration of the real source
@@ -115,18 +118,16 @@ def _demo(options: argparse.Namespace) -> None:
         dlt.destinations.duckdb("toloka_demo.duckdb") if options.destination == "duckdb" else options.destination
     )
     pipeline = _pipeline("toloka_demo", destination, options, suffix="_demo")
-    pipeline.drop()  # of the last demo
-    pipeline.refresh = "drop_sources"
     with Emulator(account) as api:
         print(f"A local Toloka at {api.base_url}: {len(account.projects)} projects, {len(account.trainings)} trainings")
 
-        def run() -> None:
+        def run(refresh: TRefreshMode | None = None) -> None:
             # an edit is no change that a cursor sees: a whole scan after this day would hide what the cursor does
             arguments = {} if options.full else {"rescan_after_hours": None}
-            _print_report(load(pipeline, _source(options, token="any", base_url=api.base_url, **arguments)))  # noqa: S106 - no secret
+            source = _source(options, token="any", base_url=api.base_url, **arguments)  # noqa: S106 - no secret
+            _print_report(load(pipeline, source, refresh))
 
-        run()
-        pipeline.refresh = None
+        run("drop_sources")  # of the last demo
         print(f"\nA day passes: {_pass_a_day(account)}")
         run()
     _print_next_step(pipeline)

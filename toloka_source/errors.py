@@ -2,7 +2,8 @@
 
 TolokaError
 ├── ConfigurationError            change a setting; no request was made
-│   └── MissingTokenError
+│   ├── MissingTokenError
+│   └── CertificateError          the server's certificate isn't trusted
 ├── AccessError                   change the token or the account's rights
 │   ├── AuthenticationError       401
 │   └── PermissionDeniedError     403
@@ -13,6 +14,8 @@ TolokaError
 │   └── ServerError               408, 5xx
 ├── RequestError                  any other refusal of the API: report it
 ├── ProtocolError                 an answer that the API doesn't document: report it
+├── RejectedItemsError            objects don't fit their schema, and the run is strict: look at them
+├── BusyError                     wait until the other run of the pipeline ends
 └── DestinationError              look at the destination
     └── DestinationLockedError    end the process that holds the file
 """
@@ -47,6 +50,10 @@ class ConfigurationError(TolokaError):
 
 class MissingTokenError(ConfigurationError):
     """No token is configured."""
+
+
+class CertificateError(ConfigurationError):
+    """The server's certificate isn't trusted, so it wasn't sent anything."""
 
 
 class ApiError(TolokaError):
@@ -118,6 +125,14 @@ class RequestError(ApiError):
 
 class ProtocolError(TolokaError):
     """The API answered with a page that breaks its own contract; nothing was loaded."""
+
+
+class RejectedItemsError(TolokaError):
+    """Objects don't fit their schema, and the run is strict; nothing was loaded."""
+
+
+class BusyError(TolokaError):
+    """Another process runs the same pipeline."""
 
 
 class DestinationError(TolokaError):

@@ -1,17 +1,36 @@
-"""One run of a pipeline, and what it did; the place where dlt's errors become this package's."""
+"""One run of a pipeline, whatever the last one left behind: heal, load, report.
 
+The destination is the only truth: it holds the state beside the data. The working folder is scratch. Each run brings a
+package that an interrupted run left there to its end, then empties the folder and goes on from the destination's state.
+So nothing in the folder, however a process was killed, can be mistaken for something that was loaded; and a run that
+ended anywhere before its last job is simply done again.
+"""
+
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
 from time import monotonic
 
 import dlt
+from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.exceptions import DestinationTerminalException
+from dlt.common.typing import TRefreshMode
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.trace import PipelineTrace
+from filelock import FileLock, Timeout
 
-from toloka_source.errors import DestinationLockedError, TolokaError
+from toloka_source.errors import BusyError, DestinationError, DestinationLockedError, TolokaError
 from toloka_source.source import RUN_METRICS
+
+log = logging.getLogger(__name__)
+
+_LOCATION = "toloka_location"
+"""Where a working folder's state says which destination it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +71,99 @@ class LoadReport:
     seconds: float
 
 
-def load(pipeline: dlt.Pipeline, source: DltSource) -> LoadReport:
-    """Run the pipeline on the source.
+def load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None = None) -> LoadReport:
+    """Run the pipeline on the source, after healing what an interrupted run left.
 
     Args:
         pipeline: Any dlt pipeline.
         source: What `toloka` returned; a fresh one for each run.
+        refresh: dlt's refresh mode: "drop_sources" forgets the tables and the state, and loads everything again.
 
     Raises:
+        BusyError: Another process runs this pipeline.
         TolokaError: What went wrong on the way from the API; nothing was loaded and the cursor has not moved.
         DestinationLockedError: Another process holds the destination's file.
+        DestinationError: The destination refused the data for good. The cursor has not moved, and the next run begins
+            anew.
         PipelineStepFailed: Any other failure of dlt's.
     """
     started = monotonic()
+    lock = FileLock(Path(pipeline.pipelines_dir) / f"{pipeline.pipeline_name}.lock")
     try:
-        pipeline.run(source)
+        with lock.acquire(blocking=False):
+            _heal(pipeline)
+            reports = _load(pipeline, source, refresh)
+    except Timeout:
+        message = f"another process runs the pipeline {pipeline.pipeline_name!r}: wait until it ends"
+        raise BusyError(message) from None
     except PipelineStepFailed as error:
-        raise _cause(error) from error
-    return LoadReport(tuple(_reports(pipeline.last_trace, list(source.selected_resources))), monotonic() - started)
+        raise _translate(error) from error
+    return LoadReport(tuple(reports), monotonic() - started)
+
+
+def _heal(pipeline: dlt.Pipeline) -> None:
+    """Finish what an interrupted run left, then empty the working folder."""
+    client = pipeline.destination_client()
+    place = f"{pipeline.destination.destination_type} {client.config} {pipeline.dataset_name}"
+    location = sha256(place.encode()).hexdigest()
+    is_same_place = pipeline.state["_local"].get(_LOCATION) == location
+    if is_same_place and pipeline.has_pending_data:
+        _finish(pipeline)
+    if not is_same_place or isinstance(client, WithStateSync):
+        pipeline.drop()
+        pipeline.set_local_state_val(_LOCATION, location)
+
+
+def _finish(pipeline: dlt.Pipeline) -> None:
+    extracted, normalized = pipeline.list_extracted_load_packages(), pipeline.list_normalized_load_packages()
+    if set(extracted) & set(normalized):
+        # killed between two steps of dlt's: it can't go on from here, and the API is asked again
+        log.warning("dropped the packages %s of an interrupted run", ", ".join(extracted))
+        return
+    log.warning("loading the packages %s of an interrupted run", ", ".join([*normalized, *extracted]))
+    try:
+        _run(pipeline, None)
+    except PipelineStepFailed as error:
+        if error.step != "normalize":
+            raise
+        log.warning("dropped the packages: %s", error.exception)
+
+
+def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> list[ResourceReport]:
+    names = list(source.selected_resources)
+    lost = [] if refresh else _lost_resources(pipeline, source)
+    reports = []
+    if lost:
+        log.warning("tables of %s are gone from the destination: everything is loaded again", ", ".join(lost))
+        reports += _run(pipeline, source.with_resources(*lost), "drop_resources")
+    if rest := [name for name in names if name not in lost]:
+        reports += _run(pipeline, source.with_resources(*rest), refresh)
+    return sorted(reports, key=lambda report: names.index(report.name))
+
+
+def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
+    """Return the resources that have a table which the state knows and the destination doesn't have."""
+    pipeline.sync_destination()
+    if source.schema.name not in pipeline.schemas:
+        return []
+    tables = {table["name"]: table["resource"] for table in pipeline.schemas[source.schema.name].data_tables()}
+    with pipeline.destination_client(source.schema.name) as client:
+        if not hasattr(client, "get_storage_tables"):
+            return []
+        found = {name for name, columns in client.get_storage_tables(tables) if columns}
+    lost = {resource for name, resource in tables.items() if name not in found}
+    return [name for name in source.selected_resources if name in lost]
+
+
+def _run(pipeline: dlt.Pipeline, source: DltSource | None, refresh: TRefreshMode | None = None) -> list[ResourceReport]:
+    try:
+        pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # None is dlt's own default
+    except PipelineStepFailed as error:
+        if _is_refusal(error):
+            # dlt would try the package again, and fail again, in each later run
+            pipeline.drop()
+        raise
+    return [*_reports(pipeline.last_trace, list(source.selected_resources))] if source else []
 
 
 def _reports(trace: PipelineTrace | None, names: Sequence[str]) -> Iterator[ResourceReport]:
@@ -83,16 +177,26 @@ def _reports(trace: PipelineTrace | None, names: Sequence[str]) -> Iterator[Reso
                 yield ResourceReport(name=name, rows=rows.get(name, 0), **metrics.custom_metrics[RUN_METRICS])
 
 
-def _cause(error: PipelineStepFailed) -> Exception:
-    """Return the error of this package that dlt wrapped, or the wrapper itself."""
-    cause: BaseException | None = error
-    while cause is not None:
+def _translate(error: PipelineStepFailed) -> Exception:
+    """Return the error of this package that dlt wrapped, or one that says what the destination said, or dlt's own."""
+    for cause in _chain(error):
         if isinstance(cause, TolokaError):
             return cause
         if "Could not set lock on file" in str(cause):
-            break
-        cause = cause.__cause__ or cause.__context__
-    if cause is None:
-        return error
-    reason = str(cause).partition("See also")[0].rpartition("IO Error: ")[2].strip()
-    return DestinationLockedError(f"end the other process, then run again: {reason}")
+            said = str(cause).partition("Could not set lock")[2].partition("See also")[0].strip()
+            return DestinationLockedError(f"end the other process, then run again: could not set lock {said}")
+    if _is_refusal(error):
+        # the last line of the traceback that dlt quotes
+        *_, reason = [line for line in str(error.exception).splitlines() if re.match(r"[\w.]+: ", line)] or [str(error)]
+        return DestinationError(f"the destination refused the data; the next run begins where this one began: {reason}")
+    return error
+
+
+def _is_refusal(error: PipelineStepFailed) -> bool:
+    return error.step == "load" and any(isinstance(cause, DestinationTerminalException) for cause in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -22,7 +22,7 @@ from toloka_source import schemas
 from toloka_source.arrow import Rejected, rejected_table, to_table
 from toloka_source.client import Client, Item, Page, RetryPolicy, base_address
 from toloka_source.endpoints import ENDPOINTS, Endpoint
-from toloka_source.errors import ConfigurationError
+from toloka_source.errors import ConfigurationError, RejectedItemsError
 from toloka_source.overlap import Overlap
 from toloka_source.scan import Window, scan
 from toloka_source.times import parse_time
@@ -62,6 +62,7 @@ class _Settings:
     start: datetime | None
     end: datetime | None
     rescan_after: timedelta | None
+    strict: bool
 
     def connect(self) -> Client:
         return Client(self.address, self.token, self.policy)
@@ -76,6 +77,7 @@ def toloka(
     end_date: Any = None,  # noqa: ANN401
     filters: dict[str, Any] | None = None,
     rescan_after_hours: float | None = 24.0,
+    strict: bool = False,  # noqa: FBT001, FBT002 - an argument like the others
 ) -> list[DltResource]:
     """Toloka's projects and trainings, one row each, merged on `id`.
 
@@ -95,6 +97,7 @@ def toloka(
             names see `ENDPOINTS`.
         rescan_after_hours: A resource is read whole again when that was last done longer ago, to find what no cursor
             tells of: edits, closing, archiving. 0: every run; None (in the configuration `inf`): never.
+        strict: Fail, before anything is loaded, when an object doesn't fit its schema.
 
     Returns:
         A resource for each entry of `ENDPOINTS`.
@@ -107,7 +110,7 @@ def toloka(
     if end is not None and end <= (start or _EPOCH):
         raise ConfigurationError("end_date", str(end_date), f"must be after start_date, {start or _EPOCH}")
     address = base_address(environment, base_url)
-    settings = _Settings(address, token or "", _retry_policy(), start, end, _rescan_after(rescan_after_hours))
+    settings = _Settings(address, token or "", _retry_policy(), start, end, _rescan_after(rescan_after_hours), strict)
     settings.connect()  # a token that can't be one is refused now
     checked = _check_filters(filters or {})
     logging.getLogger("dlt").addFilter(_is_news)
@@ -218,6 +221,8 @@ class _Run:
             table, misfits = to_table(items, self._endpoint.schema, self._normalize)
             table = overlap.new_rows(table)
             rejected += misfits
+            if misfits and self._settings.strict:
+                raise RejectedItemsError(f"{name}: id {misfits[0].id}, {misfits[0].field}: {misfits[0].reason}")
             # an empty account gets its tables too
             if table.num_rows or misfits or window.whole:
                 # dlt keeps what is set here only if the whole run succeeds, and then passes the rows unfiltered
