@@ -4,11 +4,11 @@ A column is decoded in one call: its raw values, joined to one JSON array. Neste
 column doesn't decode are its objects looked at one by one, and those that don't fit are handed back as rejected.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -16,10 +16,6 @@ import pyarrow as pa
 
 from toloka_source import schemas
 from toloka_source.client import Item
-
-_Key = str | tuple[str, str]
-"""A field of an object, or a field of an object in it: a name can't be mistaken for a path."""
-_Row = dict[Any, msgspec.Raw]
 
 _NULL = msgspec.Raw(b"null")
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -29,6 +25,7 @@ _DECODERS: dict[pa.DataType, msgspec.json.Decoder[Any]] = {
     schemas.WHOLE: msgspec.json.Decoder(list[_INT64 | None]),
     schemas.YES_NO: msgspec.json.Decoder(list[bool | None]),
 }
+_CHILDREN_DECODER = msgspec.json.Decoder(list[dict[str, msgspec.Raw] | None])
 _ID_DECODER = msgspec.json.Decoder(list[Annotated[str, msgspec.Meta(min_length=1)]])
 _MISFITS = (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid)
 
@@ -50,6 +47,17 @@ class Rejected:
     item: str
 
 
+class _Place(NamedTuple):
+    """Where a value stands in an object: in a field of it, or in a field of an object in it."""
+
+    parent: str | None
+    name: str
+
+    @property
+    def column(self) -> str:
+        return self.name if self.parent is None else f"{self.parent}__{self.name}"
+
+
 def to_table(
     items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str] = str
 ) -> tuple[pa.Table, list[Rejected]]:
@@ -65,19 +73,19 @@ def to_table(
         because they don't fit. Each object is in one of the two.
     """
     try:
-        return _build([_flatten(item, schema) for item in items], schema, normalize), []
+        return _build(items, schema, normalize), []
     except _MISFITS:
         pass
-    rows: list[_Row] = []
+    good: list[Item] = []
     rejected: list[Rejected] = []
     for item in items:
         fault = _fault(item, schema)
         if fault is None:
-            rows.append(_flatten(item, schema))
+            good.append(item)
         else:
             text = _text(msgspec.json.encode(item))
             rejected.append(Rejected(_text(item.get("id", _NULL)), *fault, text))
-    return _build(rows, schema, normalize), rejected
+    return _build(good, schema, normalize), rejected
 
 
 def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime) -> pa.Table:
@@ -89,29 +97,29 @@ def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime
     return pa.Table.from_pylist(list(rows.values()), schema=schemas.REJECTED_ITEMS)
 
 
-def _build(rows: Sequence[_Row], schema: pa.Schema, normalize: Callable[[str], str]) -> pa.Table:
-    arrays = [_column([row.get(_key(field), _NULL) for row in rows], field) for field in schema]
-    fields = list(schema)
-    for key, name in _unknown_columns(rows, schema, normalize).items():
-        fields.append(schemas.unknown_column(name))
-        arrays.append(_column([row.get(key, _NULL) for row in rows], fields[-1]))
-    return pa.table(arrays, schema=pa.schema(fields))
+def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str]) -> pa.Table:
+    places = {_place(field.name): field for field in schema}
+    parents = {place.parent for place in places if place.parent is not None}
+    objects: dict[str | None, Sequence[Item]] = {None: items}
+    objects |= {parent: _children(items, parent) for parent in parents}
+    found = {_Place(parent, name) for parent, rows in objects.items() for name in set().union(*rows)}
+    unknown = found - places.keys() - {_Place(None, parent) for parent in parents}
+    places |= _unknown_columns(unknown, schema, normalize)
+    arrays = [
+        _column([row.get(place.name, _NULL) for row in objects[place.parent]], field) for place, field in places.items()
+    ]
+    return pa.table(arrays, schema=pa.schema(places.values()))
 
 
-def _key(field: pa.Field) -> _Key:
-    parent, _, child = field.name.partition("__")
-    return (parent, child) if child else parent
+def _place(column: str) -> _Place:
+    parent, _, child = column.partition("__")
+    return _Place(parent, child) if child else _Place(None, column)
 
 
-def _flatten(item: Item, schema: pa.Schema) -> _Row:
-    """Put the fields of nested objects that have columns of their own beside the others."""
-    row: _Row = {**item}
-    for parent in {key[0] for key in map(_key, schema) if isinstance(key, tuple)}:
-        nested = row.pop(parent, _NULL)
-        if nested != _NULL:
-            children = msgspec.json.decode(nested, type=dict[str, msgspec.Raw])
-            row |= {(parent, child): value for child, value in children.items()}
-    return row
+def _children(items: Sequence[Item], parent: str) -> list[Item]:
+    """Return the objects in a field of the objects, an empty one where there is none."""
+    joined = b"[" + b",".join([item.get(parent, _NULL) for item in items]) + b"]"
+    return [child or {} for child in _CHILDREN_DECODER.decode(joined)]
 
 
 def _column(values: Sequence[msgspec.Raw], field: pa.Field) -> pa.Array:
@@ -128,32 +136,34 @@ def _column(values: Sequence[msgspec.Raw], field: pa.Field) -> pa.Array:
 
 def _fault(item: Item, schema: pa.Schema) -> tuple[str, str] | None:
     """Return the first field that doesn't fit, and why; None for an object that fits."""
-    field_name = "owner"
+    name = ""
     try:
-        row = _flatten(item, schema)
         for field in schema:
-            field_name = field.name
-            _column([row.get(_key(field), _NULL)], field)
-        for key, value in row.items():
-            field_name = str(key)
+            place = _place(field.name)
+            name = field.name if place.parent is None else place.parent
+            (row,) = [item] if place.parent is None else _children([item], place.parent)
+            name = field.name
+            _column([row.get(place.name, _NULL)], field)
+        for name, value in item.items():  # noqa: B007 - named if it fails
             bytes(value).decode()
     except _MISFITS as error:
-        return field_name, str(error).removesuffix(" - at `$[0]`")
+        return name, str(error).removesuffix(" - at `$[0]`")
     return None
 
 
-def _unknown_columns(rows: Sequence[_Row], schema: pa.Schema, normalize: Callable[[str], str]) -> dict[_Key, str]:
-    """Return the fields that the schema doesn't know, each with a column's name that nothing else has."""
-    unknown = set().union(*rows) - {_key(field) for field in schema}
-    paths = {key: key if isinstance(key, str) else "__".join(key) for key in unknown}
-    names = {key: normalize(path) if path else "" for key, path in paths.items()}
+def _unknown_columns(
+    unknown: Iterable[_Place], schema: pa.Schema, normalize: Callable[[str], str]
+) -> dict[_Place, pa.Field]:
+    """Give each field that the schema doesn't know a column with a name that nothing else has."""
     taken = {normalize(name) for name in schema.names}
+    names = {place: normalize(place.column) if place.column else "" for place in unknown}
     # a field that needs no other name comes before those that do
-    for key in sorted(unknown, key=lambda key: (names[key] != paths[key], paths[key], str(key))):
-        if not names[key] or names[key] in taken or names[key].startswith("_dlt"):
-            names[key] = normalize(f"field_{names[key].strip('_')}_{crc32(str(key).encode()):08x}")
-        taken.add(names[key])
-    return names
+    for place in sorted(names, key=lambda place: (names[place] != place.column, place.column, place.name)):
+        if not names[place] or names[place] in taken or names[place].startswith("_dlt"):
+            digest = crc32(repr(tuple(place)).encode())
+            names[place] = normalize(f"field_{names[place].strip('_')}_{digest:08x}")
+        taken.add(names[place])
+    return {place: schemas.unknown_column(name) for place, name in sorted(names.items(), key=lambda pair: pair[1])}
 
 
 def _text(raw: msgspec.Raw | bytes) -> str:
