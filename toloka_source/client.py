@@ -1,18 +1,25 @@
 """The only module that speaks HTTP: one authenticated GET of one page, under one retry policy.
 
+What an answer means is said in `answers.py`.
+
 Facts about hosts, the Authorization header, limits and error bodies: [Toloka API](https://toloka.ai/docs/api/api-reference/).
 """
 
+import io
 import logging
+import math
+import os
 import random
 import re
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.client import HTTPResponse
 from ipaddress import ip_address
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -22,8 +29,9 @@ import requests
 import tenacity
 import urllib3
 from dlt.sources.helpers.requests import Session
+from requests.adapters import HTTPAdapter
 
-from toloka_source import errors
+from toloka_source import answers, errors
 from toloka_source.times import to_millisecond
 
 log = logging.getLogger(__name__)
@@ -38,12 +46,10 @@ Item = dict[str, msgspec.Raw]
 """One object of a list: its fields, each as the JSON text that the API sent."""
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
-_CHUNK = 1 << 18
-_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, 500, 502, 503, 504)
-# tells apart the escapes of JSON text: a pair of surrogates, a lone surrogate, any other
-_ESCAPES = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_TOY_TOKEN = 6
+_LEAST_SECONDS = 0.1
+_ADDRESS = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(/[!-\[\]-~]*)?")
 
 
 @dataclass(frozen=True)
@@ -77,18 +83,6 @@ class Page:
     as_of: datetime
 
 
-class _PageBody(msgspec.Struct):
-    items: list[Item]
-    has_more: bool
-
-
-class _ErrorBody(msgspec.Struct):
-    code: str | None = None
-    message: str | None = None
-    request_id: str | None = None
-    payload: object = None
-
-
 class _Authorization(requests.auth.AuthBase):
     """Sets the header. As an `auth` object it also keeps requests from taking a password of ~/.netrc instead."""
 
@@ -102,14 +96,74 @@ class _Authorization(requests.auth.AuthBase):
             remedy = "not a token; write it as Toloka shows it, or as 'OAuth <token>' or 'ApiKey <key>'"
             raise errors.ConfigurationError("token", "***", remedy)
         self._header = f"{kind or 'OAuth'} {key}"
+        self._key = key
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._header
         return request
 
+    def hide(self, text: bytes) -> bytes:
+        """Return the text without the token, in case a server sent it back; a toy one may be part of any word."""
+        return text.replace(self._key.encode(), b"***") if len(self._key) >= _TOY_TOKEN else text
+
     def __reduce__(self) -> tuple[Any, ...]:
-        message = "a token is never pickled"
-        raise TypeError(message)
+        raise TypeError("a token is never pickled")
+
+
+class _Deadline(threading.local):
+    at = math.inf
+
+
+class _Adapter(HTTPAdapter):
+    """Ends every answer at a deadline, which each thread has its own of.
+
+    requests' own time-out is for each read alone: headers, a body, chunks or gzip that drip would never end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deadline = _Deadline()
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it was
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        base = type(pool).ConnectionCls
+        pool.ConnectionCls = type(base.__name__, (base,), {"response_class": staticmethod(self._response)})
+        return pool
+
+    def _response(self, connection: Any, *args: Any, **kwargs: Any) -> HTTPResponse:  # noqa: ANN401 - plain or TLS
+        return HTTPResponse(_TimedReader(connection, self.deadline), *args, **kwargs)  # type: ignore[arg-type]
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a connection until the deadline; stands in for the socket that `HTTPResponse` wants."""
+
+    def __init__(self, connection: Any, deadline: _Deadline) -> None:  # noqa: ANN401 - plain or TLS
+        self._connection = connection
+        self._raw = connection.makefile("rb", buffering=0)
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
+        left = self._deadline.at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        read: int | None = self._raw.readinto(buffer)
+        return read
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Session(Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Take no redirect for one: requests would work out the next request even if it isn't to follow."""
 
 
 def _is_loopback(host: str) -> bool:
@@ -130,48 +184,78 @@ def base_address(environment: str, base_url: str | None) -> str:
         raise errors.ConfigurationError("environment", environment, f"unknown; use one of {', '.join(HOSTS)}")
     if base_url is None:
         return HOSTS[environment]
-    parts = urlsplit(base_url)
+    base_url = base_url.strip()
     try:
-        valid = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        valid = False
-    if not valid or parts.scheme not in ("http", "https") or parts.username is not None:
-        raise errors.ConfigurationError("base_url", base_url, "not an address such as https://toloka.dev/api/v1")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        parts, host, port = urlsplit(""), "", None
+    # put together again from what was checked: no other parser can read another host from it
+    netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    address = f"{parts.scheme}://{netloc}{parts.path}"
+    if not _ADDRESS.fullmatch(address) or address.lower() != base_url.lower():
+        shown = re.sub("//.*@", "//***@", base_url)  # a password is nobody's business
+        raise errors.ConfigurationError("base_url", shown, "not an address such as https://toloka.dev/api/v1")
+    if parts.scheme == "http" and not _is_loopback(host):
         remedy = "http:// would send the token in the clear; use https://"
         raise errors.ConfigurationError("base_url", base_url, remedy)
-    return base_url.rstrip("/")
+    return address.rstrip("/")
+
+
+def _ca_bundle() -> str | bool:
+    """Return the file of the authorities to trust that the environment names, else True for requests' own."""
+    for name in _CA_BUNDLES:
+        path = os.environ.get(name)
+        if path:
+            if not Path(path).exists():
+                raise errors.ConfigurationError(name, path, "no such file")
+            return path
+    return True
 
 
 class Client:
-    """Reads pages of the API's lists, in one session of kept-alive connections.
+    """Reads pages of the API's lists, in one session of kept-alive connections. Any thread may use it.
 
     Attributes:
         requests: Requests sent so far, retries included.
         retries: How many of them were retries.
     """
 
-    def __init__(self, base_url: str, token: str, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        policy: RetryPolicy | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             base_url: As `base_address` returns it.
             token: Sent as `OAuth <token>`; one that begins with `OAuth ` or `ApiKey ` is sent as it is.
             policy: How long to try.
+            sleep: Waits so many seconds between two tries.
 
         Raises:
             MissingTokenError: The token is empty.
-            ConfigurationError: The token can't be one.
+            ConfigurationError: The token can't be one, or the environment names a file of authorities that isn't there.
         """
         self.base_url = base_url
         self.policy = policy or RetryPolicy()
         self.requests = 0
         self.retries = 0
+        self._sleep = sleep
         self._host = urlsplit(base_url).netloc
         self._clock_warned = False
-        self._session = Session(timeout=self.policy.request_seconds, raise_for_status=False)
-        self._session.auth = _Authorization(token)
+        self._authorization = _Authorization(token)
+        self._counting = threading.Lock()
+        self._adapter = _Adapter()
+        self._session = _Session(raise_for_status=False)
+        self._session.auth = self._authorization
         self._session.headers.update({"Accept": "application/json", "User-Agent": "toloka-source"})
+        self._session.mount(base_url, self._adapter)
+        if base_url.startswith("https:"):
+            self._session.verify = _ca_bundle()
         if _is_loopback(urlsplit(base_url).hostname or ""):
             # nothing on this machine is reached through a company's proxy
             self._session.trust_env = False
@@ -198,50 +282,55 @@ class Client:
             RequestError: Another refusal, such as 400 or 404.
             TemporaryError: Still failing after all tries of the policy, or the API asks for a longer wait.
             ProtocolError: An answer that isn't a page.
+            ConfigurationError: The address can't be used, or its certificate isn't trusted.
         """
         retrying = tenacity.Retrying(
+            sleep=self._sleep,
             retry=tenacity.retry_if_exception(_is_worth_retrying),
             wait=_wait,
             stop=tenacity.stop_after_attempt(self.policy.attempts) | tenacity.stop_before_delay(self.policy.seconds),
             before_sleep=self._announce_retry,
             reraise=True,
         )
-        return retrying(self._get_page_once, path, params)
+        return retrying(self._try, path, params, time.monotonic() + self.policy.seconds)
 
     def _announce_retry(self, state: tenacity.RetryCallState) -> None:
-        self.retries += 1
+        with self._counting:
+            self.retries += 1
         error = state.outcome.exception() if state.outcome else None
         log.warning("%s; trying again in %.1f s", error, state.upcoming_sleep)
 
-    def _get_page_once(self, path: str, params: Mapping[str, str]) -> Page:
-        self.requests += 1
+    def _try(self, path: str, params: Mapping[str, str], end: float) -> Page:
+        answer = self._ask(path, params, end)
+        # raised out here, an error holds neither one of requests' errors, with the token, nor the body
+        if isinstance(answer, errors.TolokaError):
+            raise answer
+        return answer
+
+    def _ask(self, path: str, params: Mapping[str, str], end: float) -> Page | errors.TolokaError:
+        with self._counting:
+            self.requests += 1
         sent_at = datetime.now(UTC)
+        seconds = max(min(self.policy.request_seconds, end - time.monotonic()), _LEAST_SECONDS)
+        self._adapter.deadline.at = time.monotonic() + seconds
         try:
             with self._session.get(
-                f"{self.base_url}/{path}", params=params, stream=True, allow_redirects=False
+                f"{self.base_url}/{path}", params=params, timeout=seconds, stream=True, allow_redirects=False
             ) as response:
-                body = self._read_body(response)
+                body = _read_body(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            # requests' errors hold the request, and so the token: none of them goes on from here
-            raise _unreachable(self._host, error) from None
+            reason = self._authorization.hide(f"{type(error).__name__}: {error}".encode()).decode()
+            return answers.unreachable(self.base_url, self._host, error, reason)
         if response.status_code != HTTPStatus.OK:
-            raise _refusal(response, body, path)
-        page = _parse_page(response, body, path)
+            return answers.refusal(response, self._authorization.hide(body), path)
+        try:
+            page = answers.parse_page(body)
+        except answers.BROKEN as error:
+            return answers.not_a_page(response, self._authorization.hide(body), path, error)
         return Page(page.items, page.has_more, to_millisecond(self._as_of(response, sent_at)))
 
-    def _read_body(self, response: requests.Response) -> bytes:
-        # requests' own time-out is for each read: a body that drips would never end
-        deadline = time.monotonic() + self.policy.request_seconds
-        chunks: list[bytes] = []
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            chunks.append(chunk)
-            if time.monotonic() > deadline:
-                message = f"no whole answer in {self.policy.request_seconds:g} s"
-                raise requests.ReadTimeout(message)
-        return b"".join(chunks)
-
     def _as_of(self, response: requests.Response, sent_at: datetime) -> datetime:
-        server = _server_time(response)
+        server = answers.server_time(response)
         if server is None:
             return sent_at
         if server - sent_at > _CLOCK_TOLERANCE and not self._clock_warned:
@@ -250,12 +339,13 @@ class Client:
         return min(server, sent_at)
 
 
-def _server_time(response: requests.Response) -> datetime | None:
+def _read_body(response: requests.Response) -> bytes:
     try:
-        moment = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, ValueError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return bytes(response.raw.read(decode_content=True))
+    except (urllib3.exceptions.HTTPError, OSError):
+        if response.status_code == HTTPStatus.OK:
+            raise
+        return b""  # the status alone tells enough
 
 
 def _is_worth_retrying(error: BaseException) -> bool:
@@ -266,113 +356,12 @@ _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=60)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """Wait as long as the API asks, else by a random part of a doubling time."""
+    """Wait by a random part of a doubling time, but at least as long as the API asks."""
     error = state.outcome.exception() if state.outcome else None
     retry_at = error.retry_at if isinstance(error, errors.TemporaryError) else None
+    backoff = float(_backoff(state))
     if retry_at is None:
-        return float(_backoff(state))
-    # a little more, so that many clients don't come back in the same moment
+        return backoff
     asked = (retry_at - datetime.now(UTC)).total_seconds()
-    return max(asked, 0.0) + random.uniform(0, 0.25)  # noqa: S311 - no secret
-
-
-def _unreachable(host: str, error: Exception) -> errors.TemporaryError:
-    reason = f"{type(error).__name__}: {error}"
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return errors.HostUnreachableError(f"{host} did not answer in time ({reason})")
-    if isinstance(error, urllib3.exceptions.HTTPError) and not isinstance(error, urllib3.exceptions.NewConnectionError):
-        return errors.ServerError(f"{host} sent a broken answer ({reason})")
-    return errors.HostUnreachableError(f"{host} can't be reached: check base_url, the network and the proxy ({reason})")
-
-
-def _parse_page(response: requests.Response, body: bytes, path: str) -> _PageBody:
-    try:
-        try:
-            return msgspec.json.decode(body, type=_PageBody)
-        except msgspec.DecodeError as error:
-            if isinstance(error, msgspec.ValidationError):
-                raise
-            # half of an emoji, cut off by some editor, is JSON but no Unicode
-            return msgspec.json.decode(_ESCAPES.sub(_without_lone_surrogate, body), type=_PageBody)
-    except msgspec.ValidationError as error:
-        message = f"{path}: the answer isn't a page with a list of objects, items, and has_more: {error}"
-        raise errors.ProtocolError(message) from None
-    except msgspec.DecodeError as error:
-        if _is_html(response, body):
-            message = f"{path}: a proxy answered in HTML instead of the API: {_html_title(body)}"
-        else:
-            message = f"{path}: the answer is broken JSON: {error}"
-        raise errors.ServerError(message, response.status_code) from None
-
-
-def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if escape[1] else escape[0]
-
-
-def _is_html(response: requests.Response, body: bytes) -> bool:
-    return "html" in response.headers.get("Content-Type", "") or body.lstrip()[:1] == b"<"
-
-
-def _html_title(body: bytes) -> str:
-    title = re.search(rb"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
-    return repr(title[1].decode(errors="replace").strip()[:100]) if title else "a page without a title"
-
-
-def _refusal(response: requests.Response, body: bytes, path: str) -> errors.ApiError:
-    """Return the error that says why the API, or a proxy before it, refused."""
-    status = response.status_code
-    details = _ErrorBody()
-    if _is_html(response, body):
-        said = f"a proxy answered in HTML instead of the API: {_html_title(body)}"
-    else:
-        try:
-            details = msgspec.json.decode(body, type=_ErrorBody)
-        except msgspec.DecodeError:
-            said = f"without the API's error body: {body[:100].decode(errors='replace')!r}"
-        else:
-            said = f"{details.code}: {details.message}"
-    if details.request_id:
-        said += f" (request_id {details.request_id})"
-    message = f"{path}: HTTP {status}, {said}"
-    kept = (status, details.code, details.request_id)
-    if status == HTTPStatus.UNAUTHORIZED:
-        return errors.AuthenticationError(f"the API doesn't know the token; make a new one ({message})", *kept)
-    if status == HTTPStatus.FORBIDDEN:
-        return errors.PermissionDeniedError(
-            f"the token has no right to read this list; ask the account's owner ({message})", *kept
-        )
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return errors.RequestError(f"{path}: HTTP {status}, a redirect; check base_url", *kept)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return _rate_limit(response, details, message)
-    if status in _AGAIN:
-        return errors.ServerError(message, *kept, retry_at=_retry_after(response))
-    return errors.RequestError(message, *kept)
-
-
-def _rate_limit(response: requests.Response, details: _ErrorBody, message: str) -> errors.RateLimitError:
-    interval = details.payload.get("interval") if isinstance(details.payload, dict) else None
-    asked = _retry_after(response)
-    now = datetime.now(UTC)
-    kept = (response.status_code, details.code, details.request_id)
-    if interval in ("HOUR", "DAY"):
-        retry_at = asked or now + (timedelta(hours=1) if interval == "HOUR" else timedelta(days=1))
-        message = f"{message}: the quota of the {interval} ran out; come back at {retry_at:%Y-%m-%d %H:%M} UTC"
-        return errors.QuotaError(message, *kept, retry_at=retry_at)
-    if interval == "MIN":
-        asked = max(asked or now, now + timedelta(minutes=1))
-    if asked:
-        message = f"{message}: come back at {asked:%Y-%m-%d %H:%M:%S} UTC"
-    return errors.RateLimitError(message, *kept, retry_at=asked)
-
-
-def _retry_after(response: requests.Response) -> datetime | None:
-    text = response.headers.get("Retry-After", "").strip()
-    now = datetime.now(UTC)
-    try:
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-            return now + timedelta(seconds=float(text))
-        # by the server's own clock, whatever ours says
-        return now + (parsedate_to_datetime(text).astimezone(UTC) - (_server_time(response) or now))
-    except (ValueError, OverflowError):
-        return None
+    # a little more, so that many clients don't come back in the same moment
+    return max(asked + random.uniform(0, 0.25), backoff)  # noqa: S311 - no secret

@@ -12,6 +12,7 @@ of a time at the edge of a page can't get lost.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -19,6 +20,8 @@ from toloka_source.client import Client, Item, Page
 from toloka_source.endpoints import Endpoint
 from toloka_source.errors import ProtocolError
 from toloka_source.times import format_time
+
+_DecimalNumber = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\Z")]
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,11 @@ def read_pages(client: Client, endpoint: Endpoint, query: Mapping[str, str]) -> 
     while True:
         page = client.get_page(endpoint.path, narrow(query, {} if last_id is None else {"id_gt": last_id}) | paging)
         new_last_id = _check_ids(endpoint, page, last_id)
+        if page.has_more and new_last_id == last_id:
+            raise ProtocolError(f"{endpoint.name}: has_more is true on a page without objects that have an id")
         yield page
         if not page.has_more:
             return
-        if new_last_id == last_id:
-            message = f"{endpoint.name}: has_more is true on a page without objects that have an id"
-            raise ProtocolError(message)
         last_id = new_last_id
 
 
@@ -109,20 +111,18 @@ def _check_ids(endpoint: Endpoint, page: Page, last_id: str | None) -> str | Non
         if item_id is None:
             continue  # becomes a rejected row; paging goes by the others
         if last_id is not None and not _follows(item_id, last_id):
-            message = f"{endpoint.name}: id {item_id!r} came after {last_id!r}, though sorted by id"
-            raise ProtocolError(message)
+            raise ProtocolError(f"{endpoint.name}: id {item_id!r} came after {last_id!r}, though sorted by id")
         last_id = item_id
     return last_id
 
 
 def _follows(item_id: str, last_id: str) -> bool:
-    if item_id.isdecimal() and last_id.isdecimal():
-        return _order(item_id) > _order(last_id)
-    return item_id != last_id
+    return _order(item_id) > _order(last_id)
 
 
 def _id(item: Item) -> str | None:
+    """Return the object's id if it is one to go on from: a decimal number, in a string."""
     try:
-        return msgspec.json.decode(item["id"], type=str) or None
-    except (KeyError, msgspec.DecodeError):
+        return msgspec.json.decode(item["id"], type=_DecimalNumber)
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
         return None
