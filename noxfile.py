@@ -32,3 +32,11 @@ def tests(session: nox.Session) -> None:
     """Run the tests; arguments after `--` go to pytest."""
     _install(session)
     session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure this project beside its rivals; arguments after `--` go to the benchmark."""
+    _install(session)
+    session.install("--quiet", "matplotlib>=3.10,<4")
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)

@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 
 from tests.test_faults import FAULTS, Row, Waits, waits
 from toloka_source import answers, errors
-from toloka_source.client import Client, Page, RetryPolicy, base_address
+from toloka_source.client import Client, Page, RetryPolicy
+from toloka_source.connection import base_address
 from toloka_source.emulator import Emulator, Fault
 
 __all__ = ["waits"]

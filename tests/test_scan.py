@@ -124,10 +124,15 @@ def test_pages_are_taken_only_if_ids_rise(pages: list[list[str]]) -> None:
 )
 def test_ids_that_are_no_numbers_never_make_a_loop(values: list[bytes]) -> None:
     endless = [(values, True)] * 3
-    with pytest.raises(ProtocolError, match="has_more is true on a page without objects that have an id"):
+    with pytest.raises(ProtocolError, match="has_more is true on a page without objects that have an id|came after"):
         read(endless)
     # beside others they are left to the ones who make rows of them
     assert read([([*values, b'"1"'], True), ([b'"2"', *values], False)]) == [[*values, b'"1"'], [b'"2"', *values]]
+
+
+def test_ids_that_are_no_numbers_are_read_in_order() -> None:
+    pages = [([b'"b"', b'"a"'], True), ([b'"10"', b'"x"'], True), ([b'"c"'], False)]
+    assert read(pages) == [values for values, _ in pages]
 
 
 @given(st.lists(st.lists(ids, min_size=1, max_size=3), min_size=1, max_size=4))

@@ -371,6 +371,7 @@ def test_building_the_source_makes_no_request() -> None:
         ({"filters": {"projects": {"id_gt": "x"}}}, "must be an id"),
         ({"filters": {"projects": {"owner": ""}}}, "must be a text"),
         ({"filters": {"projects": "ACTIVE"}}, "must be a table"),
+        ({"table_format": "csv"}, "table_format = 'csv': unknown; use delta"),
         ({"rescan_after_hours": -1}, "rescan_after_hours = -1: must be a number of hours"),
     ],
 )

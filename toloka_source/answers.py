@@ -24,9 +24,12 @@ BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _AGAIN = (HTTPStatus.REQUEST_TIMEOUT, 500, 502, 503, 504)
 _QUOTED = 300
 _LONGEST_WAIT = timedelta(days=36_500)
-# tells apart the escapes of JSON text: a pair of surrogates, a lone surrogate, any other
+_NUL = rb"\u0000"
+# tells apart the escapes of JSON text: a pair of surrogates, a lone surrogate, NUL, any other
 _ESCAPES = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<surrogate>u[dD][89a-fA-F][0-9a-fA-F]{2})|(?P<nul>u0000)|.)",
+    re.DOTALL,
 )
 
 
@@ -37,13 +40,19 @@ class PageBody(msgspec.Struct):
     has_more: bool
 
 
-def parse_page(body: bytes) -> PageBody:
+def parse_page(body: bytes, *, keeps_nul: bool = True) -> PageBody:
     """Decode a page.
+
+    Args:
+        body: The answer's body.
+        keeps_nul: Whether NUL characters may stay; they become U+FFFD where a destination doesn't take them.
 
     Raises:
         ValidationError: JSON, but no page.
         DecodeError, UnicodeDecodeError, RecursionError: No JSON.
     """
+    if not keeps_nul and rb"\u0000" in body:
+        body = _without("nul", body)
     try:
         return _decode(body, PageBody)
     except msgspec.ValidationError:
@@ -167,11 +176,11 @@ def _decode(body: bytes, kind: type[_T]) -> _T:
         if isinstance(error, msgspec.ValidationError):
             raise
         # half of an emoji, cut off by some editor, is JSON but no Unicode
-        return msgspec.json.decode(_ESCAPES.sub(_without_lone_surrogate, body), type=kind)
+        return msgspec.json.decode(_without("surrogate", body), type=kind)
 
 
-def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if escape[1] else escape[0]
+def _without(group: str, body: bytes) -> bytes:
+    return _ESCAPES.sub(lambda escape: rb"\ufffd" if escape[group] else escape[0], body)
 
 
 def _error_body(body: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ ended anywhere before its last job is simply done again.
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -16,6 +16,7 @@ from pathlib import Path
 from time import monotonic
 
 import dlt
+from dlt.common.destination import TLoaderFileFormat
 from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationTerminalException
 from dlt.common.typing import TRefreshMode
@@ -25,12 +26,15 @@ from dlt.pipeline.trace import PipelineTrace
 from filelock import FileLock, Timeout
 
 from toloka_source.errors import BusyError, DestinationError, DestinationLockedError, TolokaError
-from toloka_source.source import RUN_METRICS
+from toloka_source.run import RUN_METRICS
 
 log = logging.getLogger(__name__)
 
 _LOCATION = "toloka_location"
 """Where a working folder's state says which destination it belongs to."""
+
+_FILE_FORMATS: Mapping[str, TLoaderFileFormat] = {"dlt.destinations.postgres": "insert_values"}
+"""Where dlt would rather load CSV, which makes NULL of an empty text."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +160,9 @@ def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
 
 
 def _run(pipeline: dlt.Pipeline, source: DltSource | None, refresh: TRefreshMode | None = None) -> list[ResourceReport]:
+    file_format = _FILE_FORMATS.get(pipeline.destination.destination_type)
     try:
-        pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # None is dlt's own default
+        pipeline.run(source, refresh=refresh, loader_file_format=file_format)  # type: ignore[arg-type] # dlt's own defaults are None
     except PipelineStepFailed as error:
         if _is_refusal(error):
             # dlt would try the package again, and fail again, in each later run
@@ -187,7 +192,9 @@ def _translate(error: PipelineStepFailed) -> Exception:
             return DestinationLockedError(f"end the other process, then run again: could not set lock {said}")
     if _is_refusal(error):
         # the last line of the traceback that dlt quotes
-        *_, reason = [line for line in str(error.exception).splitlines() if re.match(r"[\w.]+: ", line)] or [str(error)]
+        *_, reason = [line for line in str(error.exception).splitlines() if re.match(r"[a-z_]\w*(\.\w+)+: ", line)] or [
+            str(error)
+        ]
         return DestinationError(f"the destination refused the data; the next run begins where this one began: {reason}")
     return error
 

@@ -6,22 +6,24 @@ takes only what was created before the window. A training that never started has
 `created` finds it.
 
 Paging is by key: `sort=id` and `id_gt` of the last id. Objects that are added meanwhile can't shift a page, and ties
-of a time at the edge of a page can't get lost.
+of a time at the edge of a page can't get lost. Many pages are read at once, by ranges of ids, see `parallel.py`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated
+from itertools import pairwise
 
 import msgspec
 
 from toloka_source.client import Client, Item, Page
 from toloka_source.endpoints import Endpoint
-from toloka_source.errors import ProtocolError
+from toloka_source.errors import ProtocolError, RequestError
+from toloka_source.parallel import IdRange, read_ranges
 from toloka_source.times import format_time
 
-_DecimalNumber = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\Z")]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ def narrow(query: Mapping[str, str], bounds: Mapping[str, str]) -> dict[str, str
 
 def _order(value: str) -> tuple[int, str]:
     """Order ids as numbers, of any length, and times (all of one length) as times."""
-    digits = value.lstrip("0") if value.isdecimal() else value
+    digits = value.lstrip("0") if _is_number(value) else value
     return len(digits), digits
 
 
-def scan(client: Client, endpoint: Endpoint, window: Window, filters: Mapping[str, str]) -> Iterator[Page]:
+def scan(
+    client: Client, endpoint: Endpoint, window: Window, filters: Mapping[str, str], workers: int = 1
+) -> Iterator[Page]:
     """Yield all pages of a window, at least one for each lane.
 
     Raises:
@@ -81,48 +85,103 @@ def scan(client: Client, endpoint: Endpoint, window: Window, filters: Mapping[st
         ApiError: See `Client.get_page`.
     """
     for query in lanes(endpoint, window, filters):
-        yield from read_pages(client, endpoint, query)
+        yield from read_pages(client, endpoint, query, workers)
 
 
-def read_pages(client: Client, endpoint: Endpoint, query: Mapping[str, str]) -> Iterator[Page]:
-    """Yield the pages of one pass in the order of ids.
+def read_pages(client: Client, endpoint: Endpoint, query: Mapping[str, str], workers: int = 1) -> Iterator[Page]:
+    """Yield the pages of one pass: the one with the least ids, then the others, in no order if there are many.
+
+    Args:
+        client: Reads them.
+        endpoint: The list.
+        query: The pass's filters.
+        workers: How many pages are read at once; with 1 they come in the order of ids.
 
     Raises:
         ProtocolError: Ids that don't rise, or `has_more` on a page that leaves no id to go on from: going on could
             lose objects, or never end.
     """
-    paging = {"sort": "id", "limit": str(endpoint.page_size)}
-    last_id: str | None = None
-    while True:
-        page = client.get_page(endpoint.path, narrow(query, {} if last_id is None else {"id_gt": last_id}) | paging)
-        new_last_id = _check_ids(endpoint, page, last_id)
-        if page.has_more and new_last_id == last_id:
-            raise ProtocolError(f"{endpoint.name}: has_more is true on a page without objects that have an id")
+    pages = _Pages(client, endpoint, query)
+    page, ids = pages.after(None)
+    yield page
+    if page.has_more and workers > 1 and (rest := pages.rest(ids)):
+        yield from read_ranges(pages.of_range, rest, workers, endpoint.page_size)
+        return
+    while page.has_more:
+        page, ids = pages.after(ids[-1])
         yield page
+
+
+class _Pages:
+    """Reads the pages of one pass, and checks each by what the list promises."""
+
+    def __init__(self, client: Client, endpoint: Endpoint, query: Mapping[str, str]) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._query = query
+        self._seen: set[str] = set()
+
+    def after(self, last_id: str | None) -> tuple[Page, list[str]]:
+        """Return the page after an id, and its ids."""
+        page, ids = self._get({} if last_id is None else {"id_gt": last_id}, "id")
+        for before, after in pairwise(ids if last_id is None else [last_id, *ids]):
+            if not self._follows(after, before):
+                raise ProtocolError(f"{self._endpoint.name}: id {after!r} came after {before!r}, though sorted by id")
+        return page, ids
+
+    def of_range(self, piece: IdRange) -> tuple[Page, IdRange | None]:
+        """Return a page of a range, and what is left of the range."""
+        bounds = {"id_gt": str(piece.low), "id_lte": str(piece.high)}
+        page, texts = self._get(bounds, "-id" if piece.downwards else "id")
+        ids = [int(text) if _is_number(text) else piece.low for text in texts]  # no number: breaks the order
+        upwards = ids[::-1] if piece.downwards else ids
+        if not all(before < after for before, after in pairwise([piece.low, *upwards, piece.high + 1])):
+            raise ProtocolError(f"{self._endpoint.name}: ids {texts} came, asked for {piece}")
         if not page.has_more:
-            return
-        last_id = new_last_id
+            return page, None
+        density = len(ids) / (upwards[-1] - upwards[0] + 1)
+        rest = replace(piece, high=upwards[0] - 1) if piece.downwards else replace(piece, low=upwards[-1])
+        if rest.low >= rest.high:
+            raise ProtocolError(f"{self._endpoint.name}: has_more is true, though no id is left in {piece}")
+        return page, replace(rest, density=density)
+
+    def rest(self, ids: Sequence[str]) -> IdRange | None:
+        """Return the range of ids after the first page; None if it can't be told, so that pages are read in order."""
+        try:
+            _, greatest = self._get({}, "-id", limit=1)
+        except RequestError:
+            greatest = []
+        if greatest and all(map(_is_number, [*ids, *greatest])) and int(greatest[0]) > int(ids[-1]):
+            low, high = int(ids[-1]), int(greatest[0])
+            return IdRange(low, high, density=len(ids) / (low - int(ids[0]) + 1))
+        log.warning("%s: the API doesn't sort by -id; the pages are read one after the other", self._endpoint.name)
+        return None
+
+    def _get(self, bounds: Mapping[str, str], sort: str, limit: int | None = None) -> tuple[Page, list[str]]:
+        paging = {"sort": sort, "limit": str(limit or self._endpoint.page_size)}
+        page = self._client.get_page(self._endpoint.path, narrow(self._query, bounds) | paging)
+        # an object without an id becomes a rejected row; paging goes by the others
+        texts = [item_id for item in page.items if (item_id := _id(item)) is not None]
+        ids = [item_id for item_id in texts if _is_number(item_id)] or texts
+        if page.has_more and not ids:
+            raise ProtocolError(f"{self._endpoint.name}: has_more is true on a page without objects that have an id")
+        return page, ids
+
+    def _follows(self, after: str, before: str) -> bool:
+        if _is_number(after) and _is_number(before):
+            return _order(after) > _order(before)
+        # nobody knows the order of other ids: none may come twice, so that the pass ends
+        self._seen.add(before)
+        return after not in self._seen
 
 
-def _check_ids(endpoint: Endpoint, page: Page, last_id: str | None) -> str | None:
-    """Return the page's last id, or the given one when it has none."""
-    for item in page.items:
-        item_id = _id(item)
-        if item_id is None:
-            continue  # becomes a rejected row; paging goes by the others
-        if last_id is not None and not _follows(item_id, last_id):
-            raise ProtocolError(f"{endpoint.name}: id {item_id!r} came after {last_id!r}, though sorted by id")
-        last_id = item_id
-    return last_id
-
-
-def _follows(item_id: str, last_id: str) -> bool:
-    return _order(item_id) > _order(last_id)
+def _is_number(item_id: str) -> bool:
+    return item_id.isascii() and item_id.isdecimal()
 
 
 def _id(item: Item) -> str | None:
-    """Return the object's id if it is one to go on from: a decimal number, in a string."""
+    """Return the object's id if it is one to go on from."""
     try:
-        return msgspec.json.decode(item["id"], type=_DecimalNumber)
+        return msgspec.json.decode(item["id"], type=str) or None
     except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
         return None

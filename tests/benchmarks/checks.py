@@ -1,0 +1,66 @@
+"""What has to be in the tables after a load: no rival wins by losing rows.
+
+A list's facts are its number of rows, its number of ids, and a checksum over ids and each time field. They are worked
+out twice: from the objects, in Python; and from a rival's tables, in SQL. Needs nothing but DuckDB.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import reduce
+from hashlib import md5
+from operator import xor
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+Facts = dict[str, list[int]]
+"""For each list: rows, ids, checksum of created, and for trainings also of last_started."""
+
+TIMES: Mapping[str, tuple[str, ...]] = {"projects": ("created",), "trainings": ("created", "last_started")}
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the API's times are naive UTC
+
+
+def of_objects(lists: Mapping[str, list[dict[str, Any]]]) -> Facts:
+    """Work out the facts from objects as the API sends them."""
+    return {
+        name: [
+            len(items),
+            len({item["id"] for item in items}),
+            *(_checksum((item["id"], item.get(field)) for item in items) for field in TIMES[name]),
+        ]
+        for name, items in lists.items()
+    }
+
+
+def of_tables(file: str | Path, queries: Mapping[str, str]) -> Facts:
+    """Work out the facts from a DuckDB file.
+
+    Args:
+        file: The file.
+        queries: For each list a query that gives id (text), created and for trainings last_started (timestamps).
+    """
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return {name: _table_facts(connection, name, query) for name, query in queries.items()}
+
+
+def _table_facts(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> list[int]:
+    # md5 rather than DuckDB's own hash(), which may differ from version to version
+    sums = [f"bit_xor(md5_number_lower(id || '|' || coalesce(epoch_us({field}), -1)))" for field in TIMES[name]]
+    row = connection.execute(f"SELECT count(*), count(DISTINCT id), {', '.join(sums)} FROM ({query})").fetchone()  # noqa: S608
+    return [int(value or 0) for value in row or ()]
+
+
+def _checksum(rows: Iterable[tuple[str, str | None]]) -> int:
+    return reduce(xor, (_md5_number_lower(f"{id_}|{_microseconds(time)}") for id_, time in rows), 0)
+
+
+def _md5_number_lower(text: str) -> int:
+    """Return what DuckDB's function of this name does."""
+    return int.from_bytes(md5(text.encode(), usedforsecurity=False).digest()[8:], "little")
+
+
+def _microseconds(time: str | None) -> int:
+    return -1 if time is None else (datetime.fromisoformat(time) - _EPOCH) // timedelta(microseconds=1)

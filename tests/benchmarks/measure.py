@@ -1,0 +1,137 @@
+"""One load of one rival: each phase in a process of its own, measured from outside and from inside."""
+
+import json
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from tests.benchmarks import environments
+from tests.benchmarks.server import Control
+
+PHASES = ("first_load", "increment")
+LIMIT_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Result:
+    """One phase of one run. Times in seconds; "alone" is the load's call without the process's start and imports."""
+
+    rival: str
+    phase: str
+    objects: int
+    latency: float
+    run: int
+    alone: float
+    alone_cpu: float
+    whole: float
+    whole_cpu: float
+    peak_mb: float
+    requests: int
+    rows: int
+    server_cpu: float
+
+
+class FailedError(Exception):
+    """A load that didn't end well, or whose tables don't hold what they should; says what."""
+
+
+@dataclass(frozen=True)
+class _Usage:
+    seconds: float
+    cpu: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A server, and how a load is measured on it."""
+
+    control: Control
+    objects: int
+    latency: float
+
+    def run(self, rival: str, python: Path, number: int) -> Iterator[Result]:
+        """Load, check, load the increment, check; yield a result for each phase.
+
+        Raises:
+            FailedError: A phase failed or lost rows.
+        """
+        command = environments.RIVALS[rival].command
+        with _folder() as alone, _folder() as whole:
+            for state, phase in enumerate(PHASES):
+                worker = [str(python), "-m", "tests.benchmarks.worker", rival, phase, self.control.base_url]
+                usage = self._measure(rival, worker, alone, state)
+                inside = json.loads((alone / f"{phase}.json").read_text(encoding="utf-8"))
+                if command:
+                    script = [str(python), str(environments.ROOT / command[0]), *command[1:]]
+                    usage = self._measure(rival, script, whole, state)
+                told = self.control.tell()
+                for folder in {alone, whole} if command else {alone}:
+                    self._check(rival, python, phase, folder)
+                yield Result(
+                    rival=rival,
+                    phase=phase,
+                    objects=self.objects,
+                    latency=self.latency,
+                    run=number,
+                    alone=inside["seconds"],
+                    alone_cpu=inside["cpu"],
+                    whole=usage.seconds,
+                    whole_cpu=usage.cpu,
+                    peak_mb=usage.peak_mb,
+                    requests=told["requests"],
+                    rows=told["rows"],
+                    server_cpu=told["cpu"],
+                )
+
+    def _measure(self, rival: str, command: list[str], folder: Path, state: int) -> _Usage:
+        self.control.begin(state, self.latency)
+        return _run(rival, command, folder, self.control.base_url)
+
+    def _check(self, rival: str, python: Path, phase: str, folder: Path) -> None:
+        base_url = self.control.base_url
+        _run(rival, [str(python), "-m", "tests.benchmarks.worker", rival, "check", base_url], folder, base_url)
+        found = json.loads((folder / "check.json").read_text(encoding="utf-8"))
+        expected = self.control.tell()["facts"]
+        if found != expected:
+            raise FailedError(f"{phase} left {found} instead of {expected}")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _run(rival: str, command: list[str], folder: Path, base_url: str) -> _Usage:
+    """Run a command; its children count, if it waits for them."""
+    # A child's peak memory begins with that of the process that started it: nothing large is imported here.
+    log = folder / "log.txt"
+    with log.open("wb") as output:
+        started = perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environments.variables(folder, base_url),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        limit = threading.Timer(LIMIT_SECONDS, process.kill)
+        limit.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        finally:
+            limit.cancel()
+        seconds = perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        text = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
+        raise FailedError(f"{rival} ended with {process.returncode}: {text[-1500:]}")
+    return _Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

@@ -1,0 +1,67 @@
+"""The results as pictures that a README can show. Needs matplotlib."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tests.benchmarks.environments import RIVALS
+from tests.benchmarks.measure import PHASES
+from tests.benchmarks.report import BASE, TITLES, Summary
+
+mpl.use("Agg")
+
+_OURS, _OTHERS = "#1f6feb", "#9aa4b2"
+
+
+def bars(file: Path, summaries: Sequence[Summary], about: str) -> None:
+    """Draw one size and latency: a panel for each phase, a pair of bars for each rival."""
+    figure, panels = plt.subplots(1, len(PHASES), figsize=(11, 4.2), layout="constrained")
+    for axes, phase in zip(panels, PHASES, strict=True):
+        _panel(axes, [one for one in summaries if one.phase == phase])
+        axes.set_title(TITLES[phase])
+    one = summaries[0]
+    figure.suptitle(f"{one.objects:,} objects into DuckDB, {one.latency * 1000:g} ms latency a request")
+    _save(figure, file, about)
+
+
+def _panel(axes: Axes, summaries: Sequence[Summary]) -> None:
+    summaries = sorted(summaries, key=lambda one: one.whole, reverse=True)
+    for place, one in enumerate(summaries):
+        color = _OURS if one.rival == BASE else _OTHERS
+        for offset, seconds, ratio, alpha in (
+            (0.2, one.alone, one.alone_ratio, 1.0),
+            (-0.2, one.whole, one.whole_ratio, 0.55),
+        ):
+            axes.barh(place + offset, seconds, height=0.38, color=color, alpha=alpha)
+            label = f"{seconds:.1f} s" + ("" if ratio is None else f"   {ratio:.1f} x")
+            axes.annotate(label, (seconds, place + offset), (3, 0), textcoords="offset points", va="center", size=8)
+    axes.set_yticks(range(len(summaries)), [RIVALS[one.rival].title for one in summaries], size=9)
+    axes.set_xlim(0, max(one.whole for one in summaries) * 1.22)
+    axes.set_xlabel("seconds: run alone (upper bar), whole process (lower bar)", size=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def growth(file: Path, summaries: Sequence[Summary], about: str) -> None:
+    """Draw the first load's time over the number of objects."""
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for rival in dict.fromkeys(one.rival for one in summaries):
+        line = sorted((one.objects, one.alone) for one in summaries if one.rival == rival)
+        color = _OURS if rival == BASE else None
+        axes.plot(*zip(*line, strict=True), marker="o", label=RIVALS[rival].title, color=color)
+    axes.set(xscale="log", yscale="log", xlabel="objects", ylabel="seconds, run alone", title="First load")
+    sizes = sorted({one.objects for one in summaries})
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    _save(figure, file, about)
+
+
+def _save(figure: Figure, file: Path, about: str) -> None:
+    figure.supxlabel(about, size=6.5, color="#666666")
+    figure.savefig(file, dpi=150)
+    plt.close(figure)

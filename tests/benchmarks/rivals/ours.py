@@ -1,0 +1,29 @@
+"""This project, as its README says: `load` on the source."""
+
+import dlt
+
+from tests.benchmarks import checks
+from toloka_source import ENDPOINTS, load, toloka
+
+Job = tuple[dlt.Pipeline, str]
+
+
+def prepare(base_url: str) -> Job:
+    """Return the pipeline, named as in `pipelines/toloka_pipeline.py`, and the address."""
+    return dlt.pipeline("toloka", destination="duckdb", dataset_name="toloka_data"), base_url
+
+
+def first_load(job: Job) -> None:
+    """Run once."""
+    pipeline, base_url = job
+    load(pipeline, toloka(token="benchmark", base_url=base_url))  # noqa: S106 - no secret
+
+
+def increment(job: Job) -> None:
+    """Run once more: the same call."""
+    first_load(job)
+
+
+def check() -> checks.Facts:
+    """Return what is in the tables."""
+    return checks.of_tables("toloka.duckdb", {name: f"FROM toloka_data.{name}" for name in ENDPOINTS})

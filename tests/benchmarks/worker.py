@@ -1,0 +1,38 @@
+"""What runs in a process of its own: one phase of one rival, or the check of what it left.
+
+    python -m tests.benchmarks.worker RIVAL PHASE BASE_URL
+
+The current folder is the rival's; the measured numbers, or the facts, go to a file in it.
+"""
+
+import json
+import resource
+import sys
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+
+def main(rival: str, phase: str, base_url: str) -> None:
+    """Run a phase: `first_load`, `increment` or `check`."""
+    module = import_module(f"tests.benchmarks.rivals.{rival}")
+    result: dict[str, Any]
+    if phase == "check":
+        result = module.check()
+    else:
+        job = module.prepare(base_url)
+        cpu, wall = _cpu(), perf_counter()
+        getattr(module, phase)(job)
+        result = {"seconds": perf_counter() - wall, "cpu": _cpu() - cpu}
+    Path(f"{phase}.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+def _cpu() -> float:
+    """Return the CPU seconds, user and system, of this process and of its children that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,113 @@
+"""A PostgreSQL server for tests: on 127.0.0.1 only, in a folder of its own, gone when they are done."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+START_SECONDS = 60
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+}
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator[str]:
+    """Run a server; yield the URL of its database `postgres`, which holds its password.
+
+    Args:
+        folder: An empty folder. PostgreSQL doesn't run as root: then the folder is given to the user `postgres`, whom
+            Debian's package makes, and who has to be able to reach it: pytest's `tmp_path` is too private for that.
+
+    Raises:
+        FileNotFoundError: No server is installed.
+        RuntimeError: It doesn't start; says what it said.
+    """
+    programs, data, log = _programs(), folder / "data", folder / "log"
+    password_file = folder / "password"
+    password_file.write_text(token_hex())
+    common: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+    if os.geteuid() == 0:
+        for path in (folder, password_file):
+            shutil.chown(path, "postgres", "postgres")
+        common |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+    options = f"--pgdata={data} --pwfile={password_file} --username=postgres --auth=scram-sha-256 --encoding=UTF8"
+    port = _free_port()
+    settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": port}.items()]
+    url = f"postgresql://postgres:{password_file.read_text()}@127.0.0.1:{port}/postgres"
+    with log.open("wb") as output:
+        if subprocess.call(
+            [programs / "initdb", *options.split(), "--no-locale", "--no-sync"], stdout=output, **common
+        ):
+            raise RuntimeError(f"initdb failed:\n{log.read_text()}")
+        server = subprocess.Popen([programs / "postgres", "-D", data, *settings], stdout=output, **common)
+    try:
+        _wait_until_ready(server, url, log)
+        yield url
+    finally:
+        server.send_signal(signal.SIGQUIT)  # ends at once, and its children with it
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Return the URL of a server that all tests share."""
+    with TemporaryDirectory(prefix="toloka-postgres-") as folder, postgres_server(Path(folder)) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> str:
+    """Return the URL of a new, empty database, where clients are taken to live in Nepal unless they say otherwise."""
+    name = f"test_{token_hex(8)}"
+    with closing(psycopg2.connect(postgres)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name}")
+            cursor.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Kathmandu'")
+    return urlsplit(postgres)._replace(path=f"/{name}").geturl()
+
+
+def _programs() -> Path:
+    """Return the folder of the newest server's programs: Debian keeps them out of the PATH."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    found = installed[-1] if installed else shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    raise FileNotFoundError("no PostgreSQL server: apt-get install --no-install-recommends postgresql")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            psycopg2.connect(url, connect_timeout=5).close()
+        except psycopg2.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"PostgreSQL doesn't start:\n{log.read_text()}")

@@ -1,0 +1,134 @@
+"""What a source is told: its arguments, checked before any request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from typing import Any
+
+import dlt
+from dlt.common.schema.typing import TTableFormat
+
+from toloka_source.client import Client, RetryPolicy
+from toloka_source.connection import base_address
+from toloka_source.endpoints import ENDPOINTS
+from toloka_source.errors import ConfigurationError
+from toloka_source.times import parse_time
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Older than anything in Toloka."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all resources of one source share.
+
+    Attributes:
+        address: The API's address.
+        token: The account's token.
+        policy: How long to try.
+        start: Nothing that is older is loaded.
+        end: The end of a back-fill; None for a regular run.
+        filters: For each resource the API's filters, as they are sent.
+        rescan_after: The age of the last whole scan that calls for another; None for never.
+        strict: Whether to fail when an object doesn't fit its schema.
+        workers: How many pages of a resource are read at once.
+        table_format: The format of the tables, where the destination has a choice.
+    """
+
+    address: str
+    token: str = field(repr=False)
+    policy: RetryPolicy
+    start: datetime | None
+    end: datetime | None
+    filters: Mapping[str, Mapping[str, str]]
+    rescan_after: timedelta | None
+    strict: bool
+    workers: int
+    table_format: TTableFormat | None
+
+    def connect(self, *, keeps_nul: bool = True) -> Client:
+        """Return a client of its own for a run of a resource; for `keeps_nul` see there.
+
+        Raises:
+            ConfigurationError: The token can't be one.
+        """
+        return Client(self.address, self.token, self.policy, connections=self.workers, keeps_nul=keeps_nul)
+
+
+def check_settings(
+    token: str | None,
+    environment: str,
+    base_url: str | None,
+    start_date: object,
+    end_date: object,
+    filters: Mapping[str, Any] | None,
+    rescan_after_hours: float | None,
+    max_concurrency: int,
+    strict: bool,  # noqa: FBT001 - as in the source's arguments
+    table_format: str | None,
+) -> Settings:
+    """Return the settings that the arguments of `toloka` stand for.
+
+    Raises:
+        ConfigurationError: An argument can't work; says which, and what to write.
+    """
+    start = None if start_date is None else parse_time(start_date, "start_date")
+    end = None if end_date is None else parse_time(end_date, "end_date")
+    if end is not None and end <= (start or EPOCH):
+        raise ConfigurationError("end_date", str(end_date), f"must be after start_date, {start or EPOCH}")
+    if max_concurrency < 1:
+        raise ConfigurationError("max_concurrency", max_concurrency, "must be 1 or more")
+    settings = Settings(
+        address=base_address(environment, base_url),
+        token=token or "",
+        policy=_retry_policy(),
+        start=start,
+        end=end,
+        filters=_check_filters(filters or {}),
+        rescan_after=_rescan_after(rescan_after_hours),
+        strict=strict,
+        workers=max_concurrency,
+        table_format=_table_format(table_format),
+    )
+    settings.connect()  # a token that can't be one is refused now
+    return settings
+
+
+def _check_filters(filters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    for name, of_resource in filters.items():
+        if name not in ENDPOINTS:
+            raise ConfigurationError("filters", name, f"unknown resource; use one of {', '.join(ENDPOINTS)}")
+        if not isinstance(of_resource, Mapping):
+            raise ConfigurationError(f"filters.{name}", of_resource, "must be a table of filters and values")
+    return {name: ENDPOINTS[name].check_filters(of_resource) for name, of_resource in filters.items()}
+
+
+def _rescan_after(hours: float | None) -> timedelta | None:
+    if hours is None or hours == float("inf"):
+        return None
+    try:
+        if hours >= 0:
+            return timedelta(hours=hours)
+    except (TypeError, OverflowError):
+        pass
+    raise ConfigurationError("rescan_after_hours", hours, "must be a number of hours, 0 or more")
+
+
+def _table_format(name: str | None) -> TTableFormat | None:
+    known: dict[str | None, TTableFormat | None] = {None: None, "delta": "delta"}
+    if name not in known:
+        raise ConfigurationError("table_format", name, "unknown; use delta, or leave it out")
+    if name == "delta" and find_spec("deltalake") is None:
+        raise ConfigurationError(
+            "table_format", name, "needs the extra deltalake: pip install 'toloka-source[deltalake]'"
+        )
+    return known[name]
+
+
+def _retry_policy() -> RetryPolicy:
+    """Take what dlt's own settings for requests say, where they say something."""
+    attempts = dlt.config.get("runtime.request_max_attempts", int)
+    seconds = dlt.config.get("runtime.request_timeout", float)
+    default = RetryPolicy()
+    return RetryPolicy(attempts=attempts or default.attempts, request_seconds=seconds or default.request_seconds)
