@@ -77,7 +77,7 @@ def test_a_folder_of_its_own_with_nothing_but_environment_variables(
     configured.account.create_training("1")
     assert command() == 0
     out = capfd.readouterr().out
-    assert [row[:3] for row in table(out)] == [["projects", "301", "2"], ["trainings", "1", "1"]]
+    assert [row[:3] for row in table(out)] == [["projects", "301", "3"], ["trainings", "1", "1"]]
     assert "everything .. 2026-03-10 12:00:00" in out
     assert "duckdb toloka.duckdb -c" in out
     assert (own_folder / "toloka.duckdb").exists()

@@ -124,7 +124,7 @@ def test_pages_are_taken_only_if_ids_rise(pages: list[list[str]]) -> None:
 )
 def test_ids_that_are_no_numbers_never_make_a_loop(values: list[bytes]) -> None:
     endless = [(values, True)] * 3
-    with pytest.raises(ProtocolError, match="has_more is true on a page without objects that have an id|came after"):
+    with pytest.raises(ProtocolError, match=r"has_more is true on a page without objects that have an id|came after"):
         read(endless)
     # beside others they are left to the ones who make rows of them
     assert read([([*values, b'"1"'], True), ([b'"2"', *values], False)]) == [[*values, b'"1"'], [b'"2"', *values]]

@@ -127,7 +127,7 @@ def test_neighbouring_backfills_cover_their_union(large: Warehouse) -> None:
         expected = {item["id"] for item in getattr(account, name) if is_covered(item)}
         assert {row["id"] for row in large.rows(name)} == expected
         assert large.count(name) == len(expected)
-    assert large.pipeline.state.get("sources", {}) == {}
+    assert not any(large.pipeline.state.get("sources", {}).values())
 
 
 def test_backfill_leaves_the_state_alone(large: Warehouse) -> None:

@@ -8,7 +8,7 @@ ended anywhere before its last job is simply done again.
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -95,7 +95,15 @@ def load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None
     lock = FileLock(Path(pipeline.pipelines_dir) / f"{pipeline.pipeline_name}.lock")
     try:
         with lock.acquire(blocking=False):
-            _heal(pipeline)
+            location = _heal(pipeline)
+            pipeline.sync_destination()
+            if not refresh and _replaces_nothing(pipeline, source):
+                # merging into nothing would write all of it twice; such a package can't be gone on with, so the next
+                # run must not take it for one of its own
+                location = ""
+                for resource in source.selected_resources.values():
+                    resource.apply_hints(write_disposition="replace")
+            pipeline.set_local_state_val(_LOCATION, location)
             reports = _load(pipeline, source, refresh)
     except Timeout:
         message = f"another process runs the pipeline {pipeline.pipeline_name!r}: wait until it ends"
@@ -105,17 +113,17 @@ def load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None
     return LoadReport(tuple(reports), monotonic() - started)
 
 
-def _heal(pipeline: dlt.Pipeline) -> None:
-    """Finish what an interrupted run left, then empty the working folder."""
+def _heal(pipeline: dlt.Pipeline) -> str:
+    """Finish what an interrupted run left, then empty the working folder; return what the place is known by."""
     client = pipeline.destination_client()
     place = f"{pipeline.destination.destination_type} {client.config} {pipeline.dataset_name}"
     location = sha256(place.encode()).hexdigest()
-    is_same_place = pipeline.state["_local"].get(_LOCATION) == location
+    is_same_place = pipeline.state["_local"].get(_LOCATION, location) == location
     if is_same_place and pipeline.has_pending_data:
         _finish(pipeline)
     if not is_same_place or isinstance(client, WithStateSync):
         pipeline.drop()
-        pipeline.set_local_state_val(_LOCATION, location)
+    return location
 
 
 def _finish(pipeline: dlt.Pipeline) -> None:
@@ -147,16 +155,29 @@ def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | Non
 
 def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
     """Return the resources that have a table which the state knows and the destination doesn't have."""
-    pipeline.sync_destination()
     if source.schema.name not in pipeline.schemas:
         return []
-    tables = {table["name"]: table["resource"] for table in pipeline.schemas[source.schema.name].data_tables()}
-    with pipeline.destination_client(source.schema.name) as client:
-        if not hasattr(client, "get_storage_tables"):
-            return []
-        found = {name for name, columns in client.get_storage_tables(tables) if columns}
+    data_tables = pipeline.schemas[source.schema.name].data_tables()
+    tables = {str(table["name"]): str(table["resource"]) for table in data_tables}
+    found = _tables_at_destination(pipeline, tables)
     lost = {resource for name, resource in tables.items() if name not in found}
     return [name for name in source.selected_resources if name in lost]
+
+
+def _tables_at_destination(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[str]:
+    with pipeline.destination_client() as client:
+        if not hasattr(client, "get_storage_tables"):
+            return set(names)  # it can't be asked
+        return {name for name, columns in client.get_storage_tables(names) if columns}
+
+
+def _replaces_nothing(pipeline: dlt.Pipeline, source: DltSource) -> bool:
+    """Tell whether this is the first load into an empty DuckDB dataset, which no other process can load into."""
+    return (
+        pipeline.destination.destination_type == "dlt.destinations.duckdb"
+        and source.schema.name not in pipeline.schemas
+        and not _tables_at_destination(pipeline, source.selected_resources)
+    )
 
 
 def _run(pipeline: dlt.Pipeline, source: DltSource | None, refresh: TRefreshMode | None = None) -> list[ResourceReport]:

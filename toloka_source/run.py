@@ -194,7 +194,7 @@ def _warn_unless_merged(name: str) -> None:
         **dlt.current.resource().compute_table_schema(),
         "name": name,
     }
-    if resolve_merge_strategy({name: table}, table) is None:
+    if table["write_disposition"] == "merge" and resolve_merge_strategy({name: table}, table) is None:
         log.warning(
             "%s: this destination adds rows and replaces none, an id has one from each load that brought it; "
             "the destination filesystem merges with table_format = 'delta'",
