@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import toloka_source
+from tests.test_faults import fault_table
 from toloka_source import ENDPOINTS, schemas
 from toloka_source.emulator import Emulator
 
@@ -31,6 +32,10 @@ def columns_table(schema: pa.Schema) -> str:
 @pytest.mark.parametrize("schema", [schemas.PROJECTS, schemas.TRAININGS, schemas.REJECTED_ITEMS])
 def test_tables_of_columns(schema: pa.Schema) -> None:
     assert columns_table(schema) in README
+
+
+def test_the_table_of_faults() -> None:
+    assert fault_table().strip() in README
 
 
 def test_every_option_of_the_command_is_in_the_readme() -> None:
@@ -60,7 +65,8 @@ def test_every_module_and_script_is_in_the_picture() -> None:
 
 
 def test_the_modules_know_only_those_above_them() -> None:
-    order = ["errors", "times", "schemas", "endpoints", "client", "scan", "arrow", "overlap", "source", "load"]
+    order = ["errors", "times", "schemas", "endpoints", *re.findall(r"^        (\w+)\.py ", README, re.MULTILINE)]
+    assert len(order) == len(list((ROOT / "toloka_source").glob("[!_]*.py")))
     for number, name in enumerate(order):
         text = (ROOT / "toloka_source" / f"{name}.py").read_text()
         known = set(re.findall(r"^from toloka_source\.(\w+) import", text, re.MULTILINE))

@@ -5,10 +5,10 @@
         scan.py        the requests that make one window complete -> pages
         arrow.py       pages                                      -> pyarrow.Table
         source.py      dlt source: cursor -> window -> scan -> tables, merged on id
-        load.py        one run, and what it did
+        load.py        one run of a pipeline: heal, load, report
     DuckDB, or any other dlt destination
 
-Each module knows the ones above it and `endpoints.py`, `schemas.py`, `times.py`, `errors.py`; none knows one below.
+The README has the whole picture.
 """
 
 from toloka_source import errors, schemas
