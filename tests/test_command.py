@@ -84,6 +84,20 @@ def test_a_folder_of_its_own_with_nothing_but_environment_variables(
     assert_tables_equal_account(Warehouse(configured))
 
 
+def test_the_file_is_where_the_command_runs(
+    configured: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, own_folder: Path
+) -> None:
+    for name in ("one", "other", "one", "other"):
+        configured.account.create_project()
+        (own_folder / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(own_folder / name)
+        assert command("--progress", "off") == 0
+        assert_tables_equal_account(Warehouse(configured))
+        with duckdb.connect(own_folder / name / "toloka.duckdb") as connection:
+            found = connection.execute("SELECT count(*) FROM toloka_data.projects").fetchone()
+        assert found == (len(configured.account.projects),)
+
+
 def test_options(configured: Emulator, clock: Clock, capfd: pytest.CaptureFixture[str], command: Command) -> None:
     for moment in ("2026-01-01T00:00:00", "2026-02-01T00:00:00", "2026-03-01T00:00:00"):
         configured.account.create_project(created=moment)

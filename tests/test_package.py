@@ -1,6 +1,5 @@
 """The wheel: built, installed into an empty environment, imported, and used to load."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,14 +22,13 @@ def test_a_wheel_in_an_empty_environment(own_folder: Path, api: Emulator) -> Non
         api.account.create_project()
 
     def run(*command: str | Path) -> str:
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    environment = {**os.environ, "VIRTUAL_ENV": str(own_folder / "env")}
     run("uv", "build", "--quiet", "--wheel", "--out-dir", own_folder, ROOT)
     (wheel,) = own_folder.glob("*.whl")
     run("uv", "venv", "--quiet", "--python", sys.executable, own_folder / "env")
-    run("uv", "pip", "install", "--quiet", f"{wheel}[duckdb]")
     python = own_folder / "env" / "bin" / "python"
+    run("uv", "pip", "install", "--quiet", "--python", python, f"{wheel}[duckdb]")
     assert run(python, "-c", LOAD, api.base_url).split()[-1] == "3"
     typed = run(python, "-c", "import toloka_source, pathlib as p; print(p.Path(toloka_source.__file__).parent)")
     assert (Path(typed.strip()) / "py.typed").exists()

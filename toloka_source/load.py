@@ -115,6 +115,7 @@ def load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None
 
 def _heal(pipeline: dlt.Pipeline) -> str:
     """Finish what an interrupted run left, then empty the working folder; return what the place is known by."""
+    _use_this_folder(pipeline)
     client = pipeline.destination_client()
     place = f"{pipeline.destination.destination_type} {client.config} {pipeline.dataset_name}"
     location = sha256(place.encode()).hexdigest()
@@ -124,6 +125,14 @@ def _heal(pipeline: dlt.Pipeline) -> str:
     if not is_same_place or isinstance(client, WithStateSync):
         pipeline.drop()
     return location
+
+
+def _use_this_folder(pipeline: dlt.Pipeline) -> None:
+    """Let a relative path count from where this run is started; dlt's count from where the very first one was."""
+    first, here = pipeline.get_local_state_val("initial_cwd"), str(Path(dlt.current.run_context().local_dir).absolute())
+    pipeline.set_local_state_val("initial_cwd", here)
+    if pipeline.destination.config_params.get("local_dir") == first:
+        pipeline.destination.config_params["local_dir"] = here
 
 
 def _finish(pipeline: dlt.Pipeline) -> None:
