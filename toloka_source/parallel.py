@@ -55,7 +55,7 @@ def read_ranges(read: Read, whole: IdRange, workers: int, page_size: int) -> Ite
     """
     work = _Work(whole, workers, page_size)
     for number in range(workers):
-        Thread(target=_do, args=(work, read), name=f"toloka-{number}", daemon=True).start()
+        Thread(target=_do, args=(work, read), name=f"toloka-pages-{number}", daemon=True).start()
     try:
         while (page := work.next_page()) is not None:
             yield page

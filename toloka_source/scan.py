@@ -149,7 +149,7 @@ class _Pages:
         """Return the range of ids after the first page; None if it can't be told, so that pages are read in order."""
         try:
             _, greatest = self._get({}, "-id", limit=1)
-        except RequestError:
+        except (RequestError, ProtocolError):
             greatest = []
         if greatest and all(map(_is_number, [*ids, *greatest])) and int(greatest[0]) > int(ids[-1]):
             low, high = int(ids[-1]), int(greatest[0])
