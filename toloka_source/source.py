@@ -109,6 +109,7 @@ def _resource(endpoint: Endpoint, settings: Settings) -> DltResource:
         name=endpoint.name,
         primary_key="id",
         write_disposition="merge",
+        parallelized=True,  # the resources wait for the API side by side
         columns=[column_hints(field) for field in endpoint.schema],
     )
     resource.apply_hints(table_format=settings.table_format)
