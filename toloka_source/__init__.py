@@ -14,7 +14,8 @@ The README has the whole picture.
 from toloka_source import errors, schemas
 from toloka_source.endpoints import ENDPOINTS, Endpoint
 from toloka_source.errors import TolokaError
-from toloka_source.load import LoadReport, ResourceReport, load
+from toloka_source.load import load
+from toloka_source.report import LoadReport, ResourceReport
 from toloka_source.source import toloka
 
 __all__ = [

@@ -8,25 +8,27 @@ ended anywhere before its last job is simply done again.
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
+from typing import TypeGuard
 
 import dlt
 from dlt.common.destination import TLoaderFileFormat
 from dlt.common.destination.client import WithStateSync
-from dlt.common.destination.exceptions import DestinationTerminalException
+from dlt.common.destination.exceptions import DestinationException, DestinationTerminalException
 from dlt.common.typing import TRefreshMode
+from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
+from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
-from dlt.pipeline.trace import PipelineTrace
 from filelock import FileLock, Timeout
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from toloka_source.errors import BusyError, DestinationError, DestinationLockedError, TolokaError
-from toloka_source.run import RUN_METRICS
+from toloka_source.report import LoadReport, ResourceReport, resource_reports
 
 log = logging.getLogger(__name__)
 
@@ -35,44 +37,6 @@ _LOCATION = "toloka_location"
 
 _FILE_FORMATS: Mapping[str, TLoaderFileFormat] = {"dlt.destinations.postgres": "insert_values"}
 """Where dlt would rather load CSV, which makes NULL of an empty text."""
-
-
-@dataclass(frozen=True)
-class ResourceReport:
-    """What a run did for one resource.
-
-    Attributes:
-        name: The resource.
-        rows: Rows loaded, rejected objects not counted.
-        requests: Requests sent, retries included.
-        retries: How many of them were retries.
-        rejected: Objects that went to `rejected_items`, as they don't fit their schema.
-        window_start: The window's start (UTC), not in it; None: everything was read.
-        window_end: The moment (UTC) up to which the table is complete.
-        seconds: Time from the resource's first request to its last row.
-    """
-
-    name: str
-    rows: int
-    requests: int
-    retries: int
-    rejected: int
-    window_start: datetime | None
-    window_end: datetime
-    seconds: float
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What a run did.
-
-    Attributes:
-        resources: A report for each resource.
-        seconds: Time for the whole run, loading included.
-    """
-
-    resources: tuple[ResourceReport, ...]
-    seconds: float
 
 
 def load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None = None) -> LoadReport:
@@ -97,6 +61,8 @@ def load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None
         with lock.acquire(blocking=False):
             location = _heal(pipeline)
             pipeline.sync_destination()
+            # dlt's run would do it again; where a later dlt doesn't know this, it does
+            pipeline._state_restored = True  # noqa: SLF001
             if not refresh and _replaces_nothing(pipeline, source):
                 # merging into nothing would write all of it twice; such a package can't be gone on with, so the next
                 # run must not take it for one of its own
@@ -108,7 +74,7 @@ def load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None
     except Timeout:
         message = f"another process runs the pipeline {pipeline.pipeline_name!r}: wait until it ends"
         raise BusyError(message) from None
-    except PipelineStepFailed as error:
+    except (PipelineStepFailed, DestinationException) as error:
         raise _translate(error) from error
     return LoadReport(tuple(reports), monotonic() - started)
 
@@ -123,8 +89,16 @@ def _heal(pipeline: dlt.Pipeline) -> str:
     if is_same_place and pipeline.has_pending_data:
         _finish(pipeline)
     if not is_same_place or isinstance(client, WithStateSync):
-        pipeline.drop()
+        _empty(pipeline)
     return location
+
+
+@retry(retry=retry_if_exception_type(OSError), stop=stop_after_attempt(20), wait=wait_fixed(0.1), reraise=True)
+def _empty(pipeline: dlt.Pipeline) -> None:
+    """Empty the working folder; a process that begins, and will find it locked, may write there meanwhile."""
+    # without its state it counts as empty, so that a kill can't leave half of a package in it
+    (Path(pipeline.working_dir) / pipeline.STATE_FILE).unlink(missing_ok=True)
+    pipeline.drop()
 
 
 def _use_this_folder(pipeline: dlt.Pipeline) -> None:
@@ -136,18 +110,19 @@ def _use_this_folder(pipeline: dlt.Pipeline) -> None:
 
 
 def _finish(pipeline: dlt.Pipeline) -> None:
-    extracted, normalized = pipeline.list_extracted_load_packages(), pipeline.list_normalized_load_packages()
-    if set(extracted) & set(normalized):
-        # killed between two steps of dlt's: it can't go on from here, and the API is asked again
+    if extracted := pipeline.list_extracted_load_packages():
+        # dlt would bring them into shape by the schema that the destination has, not by their own; and where it was
+        # killed between two steps it can't go on at all: the API is asked again
         log.warning("dropped the packages %s of an interrupted run", ", ".join(extracted))
         return
-    log.warning("loading the packages %s of an interrupted run", ", ".join([*normalized, *extracted]))
+    log.warning("loading the packages %s of an interrupted run", ", ".join(pipeline.list_normalized_load_packages()))
     try:
         _run(pipeline, None)
     except PipelineStepFailed as error:
-        if error.step != "normalize":
-            raise
-        log.warning("dropped the packages: %s", error.exception)
+        if not any(isinstance(cause, DestinationConnectionError) for cause in _chain(error)):
+            # whatever dlt takes it for: it was tried in two runs now
+            _empty(pipeline)
+        raise
 
 
 def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> list[ResourceReport]:
@@ -196,23 +171,28 @@ def _run(pipeline: dlt.Pipeline, source: DltSource | None, refresh: TRefreshMode
     except PipelineStepFailed as error:
         if _is_refusal(error):
             # dlt would try the package again, and fail again, in each later run
-            pipeline.drop()
-        raise
-    return [*_reports(pipeline.last_trace, list(source.selected_resources))] if source else []
+            _empty(pipeline)
+        if source is None or not any(isinstance(cause, DatabaseUndefinedRelation) for cause in _chain(error)):
+            raise
+        log.warning("a table has gone from the destination, and is made again: %s", _last_line(error))
+        _forget_tables(pipeline)
+        pipeline.run(source, refresh=refresh, loader_file_format=file_format)  # type: ignore[arg-type]
+    return [*resource_reports(pipeline.last_trace, list(source.selected_resources))] if source else []
 
 
-def _reports(trace: PipelineTrace | None, names: Sequence[str]) -> Iterator[ResourceReport]:
-    extracted = trace.last_extract_info if trace else None
-    normalized = trace.last_normalize_info if trace else None
-    rows = normalized.row_counts if normalized else {}
-    steps = [step for steps in (extracted.metrics if extracted else {}).values() for step in steps]
-    for name in names:
-        for step in steps:
-            if metrics := step["resource_metrics"].get(name):
-                yield ResourceReport(name=name, rows=rows.get(name, 0), **metrics.custom_metrics[RUN_METRICS])
+def _forget_tables(pipeline: dlt.Pipeline) -> None:
+    """Let dlt look which tables there are; it takes for given what it has noted at the destination."""
+    with pipeline.destination_client() as client:
+        if not isinstance(client, SqlJobClientWithStagingDataset):
+            return
+        noted = client.schema.version_table_name
+        for dataset in (nullcontext(), client.with_staging_dataset()):
+            with dataset, suppress(DatabaseUndefinedRelation):
+                table = client.sql_client.make_qualified_table_name(noted)
+                client.sql_client.execute_sql(f"DELETE FROM {table}")  # noqa: S608 - a name of dlt's
 
 
-def _translate(error: PipelineStepFailed) -> Exception:
+def _translate(error: Exception) -> Exception:
     """Return the error of this package that dlt wrapped, or one that says what the destination said, or dlt's own."""
     for cause in _chain(error):
         if isinstance(cause, TolokaError):
@@ -221,15 +201,20 @@ def _translate(error: PipelineStepFailed) -> Exception:
             said = str(cause).partition("Could not set lock")[2].partition("See also")[0].strip()
             return DestinationLockedError(f"end the other process, then run again: could not set lock {said}")
     if _is_refusal(error):
-        # the last line of the traceback that dlt quotes
-        *_, reason = [line for line in str(error.exception).splitlines() if re.match(r"[a-z_]\w*(\.\w+)+: ", line)] or [
-            str(error)
-        ]
+        reason = _last_line(error)
         return DestinationError(f"the destination refused the data; the next run begins where this one began: {reason}")
     return error
 
 
-def _is_refusal(error: PipelineStepFailed) -> bool:
+def _last_line(error: PipelineStepFailed) -> str:
+    """Return the last line of the traceback that dlt quotes."""
+    lines = [line for line in str(error.exception).splitlines() if re.match(r"[a-z_]\w*(\.\w+)+: ", line)]
+    return (lines or [" ".join(str(error.exception).split())])[-1]
+
+
+def _is_refusal(error: Exception) -> TypeGuard[PipelineStepFailed]:
+    if not isinstance(error, PipelineStepFailed):
+        return False
     return error.step == "load" and any(isinstance(cause, DestinationTerminalException) for cause in _chain(error))
 
 
