@@ -40,3 +40,12 @@ def bench(session: nox.Session) -> None:
     _install(session)
     session.install("--quiet", "matplotlib>=3.10,<4")
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session(default=False)
+def long(session: nox.Session) -> None:
+    """Run the model test on 5,000 histories and kill 500 runs; takes hours."""
+    _install(session)
+    session.run(
+        "pytest", "tests/test_model.py", "tests/test_kill.py", env={"TOLOKA_HISTORIES": "5000", "TOLOKA_KILLS": "500"}
+    )
