@@ -84,6 +84,25 @@ def test_a_folder_of_its_own_with_nothing_but_environment_variables(
     assert_tables_equal_account(Warehouse(configured))
 
 
+def test_an_idle_run_asks_little_and_imports_what_it_needs(configured: Emulator, own_folder: Path) -> None:
+    configured.account.create_project(created="2026-01-01T00:00:00")
+    look = f"""
+import runpy, sys
+sys.argv = ["", "--progress", "off"]
+try:
+    runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+except SystemExit as end:
+    print(end.code, *sorted(sys.modules), file=open("modules", "w"))
+"""
+    for _ in range(2):
+        configured.clear_requests()
+        subprocess.run([sys.executable, "-c", look], check=True, capture_output=True)
+        code, *modules = (own_folder / "modules").read_text().split()
+        assert code == "0"
+        assert not {"pandas", "starlette", "uvicorn", "toloka_source.emulator", "deltalake"} & set(modules)
+    assert len(configured.requests) == 3
+
+
 def test_the_file_is_where_the_command_runs(
     configured: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, own_folder: Path
 ) -> None:
