@@ -94,3 +94,9 @@ def test_the_examples_in_python(api: Emulator, monkeypatch: pytest.MonkeyPatch) 
     for example in examples:
         exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own text
     assert {request.resource for request in api.requests} == set(ENDPOINTS)
+
+
+def test_every_picture_is_there() -> None:
+    pictures = re.findall(r"!\[.+?\]\((.+?)\)", README)
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)

@@ -1,9 +1,10 @@
 """One pass over many pages, read by several workers at once.
 
 The ids of a pass are cut into ranges. A worker reads one page of a range, upwards from its low end or downwards from
-its high end; what is left of the range is the next piece of work, and is cut in two while a worker is idle. A cut is
-made in the middle of the ids, of which nobody knows how they lie: the lower part is then read downwards from the cut
-and the upper part upwards, so that after one page each the gap around the cut is known, however wide it is.
+its high end; what is left of the range is the next piece of work, and is cut in two while a worker is idle. Nobody
+knows how the ids lie: a cut is made where the middle of the objects would be if they grew denser steadily from one end
+to the other. The lower part is then read downwards from the cut and the upper part upwards, so that after one page each
+the gap around the cut is known, however wide it is.
 
 A range costs at most one page that isn't full. Cuts stop when the pages that may turn out so would be more than a
 small part of all.
@@ -12,12 +13,15 @@ small part of all.
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import log, sqrt
 from threading import Condition, Thread
 
 from toloka_source.client import Page
 
 WASTE = 0.14
 """The part of the requests that may be more than one page after the other would need."""
+
+_EVEN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,33 @@ class IdRange:
     Attributes:
         low: Not in the range itself.
         high: In the range.
-        density: Objects for each id, as far as a page beside it tells.
+        low_density: Objects for each id near the low end, as far as is known.
+        high_density: The same near the high end.
         downwards: Whether it is read from its greatest id.
     """
 
     low: int
     high: int
-    density: float
+    low_density: float
+    high_density: float
     downwards: bool = False
+
+    @property
+    def objects(self) -> float:
+        """How many there may be: the density falls off like 1 / x from the denser end."""
+        ratio = self.low_density / self.high_density
+        mean = self.low_density if abs(ratio - 1) < _EVEN else (self.low_density - self.high_density) / log(ratio)
+        return (self.high - self.low) * mean
+
+    def halves(self) -> "tuple[IdRange, IdRange]":
+        """Cut where half of these objects may be; both parts are then read from the cut."""
+        share = 1 / (1 + sqrt(self.low_density / self.high_density))
+        middle = min(max(self.low + int((self.high - self.low) * share), self.low + 1), self.high - 1)
+        density = sqrt(self.low_density * self.high_density)
+        return (
+            replace(self, high=middle, high_density=density, downwards=True),
+            replace(self, low=middle, low_density=density, downwards=False),
+        )
 
 
 Read = Callable[[IdRange], tuple[Page, IdRange | None]]
@@ -139,10 +162,8 @@ class _Work:
 
     def _add(self, piece: IdRange) -> None:
         """Add a range, in two parts if a worker would be idle otherwise."""
-        middle = (piece.low + piece.high) // 2
-        is_small = (piece.high - piece.low) * piece.density < 2 * self._page_size
-        if middle > piece.low and not is_small and self._may_cut():
-            self._ranges += [replace(piece, high=middle, downwards=True), replace(piece, low=middle, downwards=False)]
+        if piece.high - piece.low > 1 and piece.objects >= 2 * self._page_size and self._may_cut():
+            self._ranges += piece.halves()
         else:
             self._ranges.append(piece)
 

@@ -139,11 +139,13 @@ class _Pages:
             raise ProtocolError(f"{self._endpoint.name}: ids {texts} came, asked for {piece}")
         if not page.has_more:
             return page, None
-        density = len(ids) / (upwards[-1] - upwards[0] + 1)
-        rest = replace(piece, high=upwards[0] - 1) if piece.downwards else replace(piece, low=upwards[-1])
+        if piece.downwards:
+            rest = replace(piece, high=ids[-1] - 1, high_density=_density(ids))
+        else:
+            rest = replace(piece, low=ids[-1], low_density=_density(ids))
         if rest.low >= rest.high:
             raise ProtocolError(f"{self._endpoint.name}: has_more is true, though no id is left in {piece}")
-        return page, replace(rest, density=density)
+        return page, rest
 
     def rest(self, ids: Sequence[str]) -> IdRange | None:
         """Return the range of ids after the first page; None if it can't be told, so that pages are read in order."""
@@ -153,7 +155,8 @@ class _Pages:
             greatest = []
         if greatest and all(map(_is_number, [*ids, *greatest])) and int(greatest[0]) > int(ids[-1]):
             low, high = int(ids[-1]), int(greatest[0])
-            return IdRange(low, high, density=len(ids) / (low - int(ids[0]) + 1))
+            density = _density([int(item_id) for item_id in ids])
+            return IdRange(low, high, density, density)
         log.warning("%s: the API doesn't sort by -id; the pages are read one after the other", self._endpoint.name)
         return None
 
@@ -173,6 +176,12 @@ class _Pages:
         # nobody knows the order of other ids: none may come twice, so that the pass ends
         self._seen.add(before)
         return after not in self._seen
+
+
+def _density(ids: Sequence[int]) -> float:
+    """Return how many objects there are for each id, where a page ended."""
+    last = ids[-max(len(ids) // 4, 2) :]
+    return len(last) / (abs(last[-1] - last[0]) + 1)
 
 
 def _is_number(item_id: str) -> bool:
