@@ -199,9 +199,12 @@ def test_the_cursor_is_the_time_of_the_first_page(warehouse: Warehouse, clock: C
     for number in range(400):
         account.create_project(id=str(1_000 + number), created="2026-01-01T00:00:00")
 
-    def happen(number: int, _resource: str) -> None:
+    asked: list[str] = []
+
+    def happen(_number: int, resource: str) -> None:
+        asked.append(resource)
         # behind the page that was read already, so this run can't see it
-        if number == 2:
+        if resource == "projects" and asked.count("projects") == 2:
             clock.advance(hours=1)
             account.add("projects", account.projects[0] | {"id": "1", "created": "2026-03-10T13:00:00"})
 
