@@ -525,3 +525,20 @@ def test_a_clock_that_was_ahead_loses_nothing(
         assert_tables_equal_account(filled)
         assert [resource.rows for resource in filled.load(rescan_after_hours=rescan).resources] == [0, 0]
         clock.advance(seconds=20)
+
+
+def test_making_lost_tables_again_leaves_other_pipelines_alone(filled: Warehouse, clock: Clock) -> None:
+    other = dlt.pipeline("other", destination="duckdb", dataset_name="toloka_data")
+    other.destination.config_params["credentials"] = "toloka.duckdb"
+    other.run([{"id": 1}], table_name="others")
+    filled.load()
+    happen(filled.api, clock)
+    filled.load()
+    happen(filled.api, clock)
+    with filled.pipeline.sql_client() as client:
+        client.execute_sql("DROP TABLE toloka_data_staging.projects")
+    filled.load()
+    assert_tables_equal_account(filled)
+    with filled.pipeline.sql_client() as client:
+        found = client.execute_sql("SELECT DISTINCT schema_name FROM _dlt_version ORDER BY 1")
+    assert [row[0] for row in found or ()] == ["other", "toloka"]

@@ -175,13 +175,13 @@ def _run(pipeline: dlt.Pipeline, source: DltSource | None, refresh: TRefreshMode
         if source is None or not any(isinstance(cause, DatabaseUndefinedRelation) for cause in _chain(error)):
             raise
         log.warning("a table has gone from the destination, and is made again: %s", _last_line(error))
-        _forget_tables(pipeline)
+        _forget_tables(pipeline, source.schema.name)
         pipeline.run(source, refresh=refresh, loader_file_format=file_format)  # type: ignore[arg-type]
     return [*resource_reports(pipeline.last_trace, list(source.selected_resources))] if source else []
 
 
-def _forget_tables(pipeline: dlt.Pipeline) -> None:
-    """Let dlt look which tables there are; it takes for given what it has noted at the destination."""
+def _forget_tables(pipeline: dlt.Pipeline, schema: str) -> None:
+    """Let dlt look which tables there are; it takes for given what it has noted of a schema at the destination."""
     with pipeline.destination_client() as client:
         if not isinstance(client, SqlJobClientWithStagingDataset):
             return
@@ -189,7 +189,7 @@ def _forget_tables(pipeline: dlt.Pipeline) -> None:
         for dataset in (nullcontext(), client.with_staging_dataset()):
             with dataset, suppress(DatabaseUndefinedRelation):
                 table = client.sql_client.make_qualified_table_name(noted)
-                client.sql_client.execute_sql(f"DELETE FROM {table}")  # noqa: S608 - a name of dlt's
+                client.sql_client.execute_sql(f"DELETE FROM {table} WHERE schema_name = %s", schema)  # noqa: S608
 
 
 def _translate(error: Exception) -> Exception:
