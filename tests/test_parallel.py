@@ -19,7 +19,8 @@ from toloka_source import errors
 from toloka_source.client import Client, Page, RetryPolicy
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.endpoints import PROJECTS
-from toloka_source.scan import read_pages
+from toloka_source.gaps import Gaps
+from toloka_source.scan import _Pages, read_pages
 
 WORKERS = 8
 THREE_A_PAGE = replace(PROJECTS, page_size=3)
@@ -34,6 +35,8 @@ UNEVEN = {
     "wider and wider": [number * number for number in DENSE],
     "exponential": sorted({int(1.001**number * 1_000) for number in DENSE}),
     "doubling": [2 ** (number // 100) * 1_000 + number % 100 for number in DENSE],
+    "clumps at random": [c * 10**9 + k for c in random.Random(1).sample(range(10**6), 60) for k in range(333)],  # noqa: S311
+    "small clumps": [c * 10**9 + k for c in random.Random(2).sample(range(10**6), 150) for k in range(133)],  # noqa: S311
     "at random": random.Random(0).sample(range(10**9), 20_000),  # noqa: S311 - no secret
 }
 
@@ -73,6 +76,23 @@ def test_hardly_more_requests_than_in_order(ids: list[int]) -> None:
     assert sorted(found) == expected == sorted(ids)
     assert in_order.requests == -(-len(expected) // 300)
     assert at_once.requests <= 1.15 * in_order.requests
+
+
+@pytest.mark.parametrize("ids", [ids for name, ids in UNEVEN.items() if name != "doubling"])
+def test_the_workers_are_busy(ids: list[int]) -> None:
+    # where all requests take equally long, 67 pages take 2 rounds for the first pages and 9 for the others at best
+    pages = _Pages(cast("Client", Listing(ids)), PROJECTS, {})
+    _, first = pages.after(None)
+    last = pages.last(first)
+    assert last is not None
+    assert last[1] is not None
+    gaps, rounds = Gaps(last[1], WORKERS, PROJECTS.page_size), 2
+    while gaps.is_left:
+        begun = [gaps.begin() for _ in range(WORKERS)]
+        for wanted in filter(None, begun):
+            gaps.end(wanted, *pages.of_range(wanted))
+        rounds += 1
+    assert rounds <= 15
 
 
 @settings(max_examples=200, deadline=None)

@@ -152,7 +152,7 @@ class Client:
         """
         retrying = tenacity.Retrying(
             sleep=self._pause,
-            retry=tenacity.retry_if_exception(_is_worth_retrying),
+            retry=tenacity.retry_if_exception(self._is_worth_retrying),
             wait=_wait,
             stop=tenacity.stop_after_attempt(self.policy.attempts) | tenacity.stop_before_delay(self.policy.seconds),
             before_sleep=self._announce_retry,
@@ -168,6 +168,10 @@ class Client:
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)
+
+    def _is_worth_retrying(self, error: BaseException) -> bool:
+        is_temporary = isinstance(error, errors.TemporaryError) and not isinstance(error, errors.QuotaError)
+        return is_temporary and not self._closed.is_set()
 
     def _announce_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -225,10 +229,6 @@ def _read_body(response: requests.Response) -> bytes:
         if response.status_code == HTTPStatus.OK:
             raise
         return b""  # the status alone tells enough
-
-
-def _is_worth_retrying(error: BaseException) -> bool:
-    return isinstance(error, errors.TemporaryError) and not isinstance(error, errors.QuotaError)
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=60)

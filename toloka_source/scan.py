@@ -11,7 +11,7 @@ of a time at the edge of a page can't get lost. Many pages are read at once, by 
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -20,10 +20,13 @@ import msgspec
 from toloka_source.client import Client, Item, Page
 from toloka_source.endpoints import Endpoint
 from toloka_source.errors import ProtocolError, RequestError
-from toloka_source.parallel import IdRange, read_ranges
+from toloka_source.gaps import Gap, IdRange, density
+from toloka_source.parallel import read_ranges
 from toloka_source.times import format_time
 
 log = logging.getLogger(__name__)
+
+_MOST_DIGITS = 100
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,11 @@ def read_pages(client: Client, endpoint: Endpoint, query: Mapping[str, str], wor
     pages = _Pages(client, endpoint, query)
     page, ids = pages.after(None)
     yield page
-    if page.has_more and workers > 1 and (rest := pages.rest(ids)):
-        yield from read_ranges(pages.of_range, rest, workers, endpoint.page_size)
+    if page.has_more and workers > 1 and (last := pages.last(ids)):
+        page, gap = last
+        yield page
+        if gap is not None:
+            yield from read_ranges(pages.of_range, gap, workers, endpoint.page_size)
         return
     while page.has_more:
         page, ids = pages.after(ids[-1])
@@ -123,50 +129,52 @@ class _Pages:
 
     def after(self, last_id: str | None) -> tuple[Page, list[str]]:
         """Return the page after an id, and its ids."""
-        page, ids = self._get({} if last_id is None else {"id_gt": last_id}, "id")
+        page, found = self._get({} if last_id is None else {"id_gt": last_id}, "id")
+        # an object without an id becomes a rejected row; paging goes by the others
+        texts = [item_id for item_id in found if item_id is not None]
+        ids = [item_id for item_id in texts if _is_number(item_id)] or texts
         for before, after in pairwise(ids if last_id is None else [last_id, *ids]):
             if not self._follows(after, before):
                 raise ProtocolError(f"{self._endpoint.name}: id {after!r} came after {before!r}, though sorted by id")
         return page, ids
 
-    def of_range(self, piece: IdRange) -> tuple[Page, IdRange | None]:
-        """Return a page of a range, and what is left of the range."""
-        bounds = {"id_gt": str(piece.low), "id_lte": str(piece.high)}
-        page, texts = self._get(bounds, "-id" if piece.downwards else "id")
-        ids = [int(text) if _is_number(text) else piece.low for text in texts]  # no number: breaks the order
-        upwards = ids[::-1] if piece.downwards else ids
-        if not all(before < after for before, after in pairwise([piece.low, *upwards, piece.high + 1])):
-            raise ProtocolError(f"{self._endpoint.name}: ids {texts} came, asked for {piece}")
-        if not page.has_more:
-            return page, None
-        if piece.downwards:
-            rest = replace(piece, high=ids[-1] - 1, high_density=_density(ids))
-        else:
-            rest = replace(piece, low=ids[-1], low_density=_density(ids))
-        if rest.low >= rest.high:
-            raise ProtocolError(f"{self._endpoint.name}: has_more is true, though no id is left in {piece}")
-        return page, rest
+    def last(self, first_ids: Sequence[str]) -> tuple[Page, Gap | None] | None:
+        """Return the page with the greatest ids, and the gap between the first page and this one if there is one.
 
-    def rest(self, ids: Sequence[str]) -> IdRange | None:
-        """Return the range of ids after the first page; None if it can't be told, so that pages are read in order."""
-        try:
-            _, greatest = self._get({}, "-id", limit=1)
-        except (RequestError, ProtocolError):
-            greatest = []
-        if greatest and all(map(_is_number, [*ids, *greatest])) and int(greatest[0]) > int(ids[-1]):
-            low, high = int(ids[-1]), int(greatest[0])
-            density = _density([int(item_id) for item_id in ids])
-            return IdRange(low, high, density, density)
+        None if that can't be told: then the pages are to be read in order.
+        """
+        if all(map(_is_range_end, first_ids)):
+            first = [int(item_id) for item_id in first_ids]
+            try:
+                page, found = self._get({"id_gt": first_ids[-1]}, "-id")
+            except (RequestError, ProtocolError):
+                found = []
+            ids = [int(item_id) for item_id in found if item_id is not None and _is_range_end(item_id)]
+            if ids and len(ids) == len(found) and _fall([*ids, first[-1]]):
+                gap = Gap(first[-1], ids[-1] - 1, density(first), density(ids))
+                return page, gap if page.has_more else None
         log.warning("%s: the API doesn't sort by -id; the pages are read one after the other", self._endpoint.name)
         return None
 
-    def _get(self, bounds: Mapping[str, str], sort: str, limit: int | None = None) -> tuple[Page, list[str]]:
-        paging = {"sort": sort, "limit": str(limit or self._endpoint.page_size)}
+    def of_range(self, wanted: IdRange) -> tuple[Page, list[int | None]]:
+        """Return a page of a range, and the id of each of its objects."""
+        bounds = {"id_gt": str(wanted.low), "id_lte": str(wanted.high)}
+        page, texts = self._get(bounds, "-id" if wanted.downwards else "id")
+        ids = [int(text) if text is not None and _is_number(text) else None for text in texts]
+        known = [item_id for item_id in ids if item_id is not None]
+        falling = known if wanted.downwards else known[::-1]
+        if not _fall([wanted.high + 1, *falling, wanted.low]) or (not known and any(texts)):
+            raise ProtocolError(f"{self._endpoint.name}: ids {texts} came, asked for {wanted}")
+        if page.has_more and known[-1] == (wanted.low + 1 if wanted.downwards else wanted.high):
+            raise ProtocolError(f"{self._endpoint.name}: has_more is true, though no id is left in {wanted}")
+        return page, ids
+
+    def _get(self, bounds: Mapping[str, str], sort: str) -> tuple[Page, list[str | None]]:
+        """Return a page, and the id of each of its objects, None for one that has none."""
+        paging = {"sort": sort, "limit": str(self._endpoint.page_size)}
         page = self._client.get_page(self._endpoint.path, narrow(self._query, bounds) | paging)
-        # an object without an id becomes a rejected row; paging goes by the others
-        texts = [item_id for item in page.items if (item_id := _id(item)) is not None]
-        ids = [item_id for item_id in texts if _is_number(item_id)] or texts
-        if page.has_more and not ids:
+        ids = [_id(item) for item in page.items]
+        if page.has_more and not any(ids):
             raise ProtocolError(f"{self._endpoint.name}: has_more is true on a page without objects that have an id")
         return page, ids
 
@@ -178,14 +186,17 @@ class _Pages:
         return after not in self._seen
 
 
-def _density(ids: Sequence[int]) -> float:
-    """Return how many objects there are for each id, where a page ended."""
-    last = ids[-max(len(ids) // 4, 2) :]
-    return len(last) / (abs(last[-1] - last[0]) + 1)
+def _fall(ids: Sequence[int]) -> bool:
+    return all(before > after for before, after in pairwise(ids))
 
 
 def _is_number(item_id: str) -> bool:
     return item_id.isascii() and item_id.isdecimal()
+
+
+def _is_range_end(item_id: str) -> bool:
+    """Tell whether ranges can be computed with the id: its square is still a number to `float`."""
+    return _is_number(item_id) and len(item_id) <= _MOST_DIGITS
 
 
 def _id(item: Item) -> str | None:

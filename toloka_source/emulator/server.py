@@ -27,6 +27,7 @@ from toloka_source.emulator.query import RULES
 
 START_SECONDS = 10
 STOP_SECONDS = 5
+_TURNS = 5
 
 
 @dataclass
@@ -175,8 +176,11 @@ class Emulator:
         ready.set()
         await self._stopping.wait()
         server.close()
-        for connection in list(state.connections):
-            connection.transport.abort()
+        # what was just accepted becomes a connection, and what is hung up on is gone, a few turns of the loop later
+        for _ in range(_TURNS):
+            for connection in list(state.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0)
         if state.tasks:
             await asyncio.wait(state.tasks, timeout=STOP_SECONDS)
         await server.wait_closed()
