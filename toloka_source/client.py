@@ -202,7 +202,8 @@ class Client:
             ) as response:
                 body = _read_body(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            reason = self._authorization.hide(f"{type(error).__name__}: {error}".encode()).decode()
+            cause = _first_cause(error)
+            reason = self._authorization.hide(f"{type(cause).__name__}: {cause}".encode()).decode()
             return answers.unreachable(self.base_url, self._host, error, reason)
         if response.status_code != HTTPStatus.OK:
             return answers.refusal(response, self._authorization.hide(body), path)
@@ -220,6 +221,13 @@ class Client:
             self._clock_warned = True
             log.warning("the API's clock is %s ahead of this machine's: check the time here", server - sent_at)
         return min(server, sent_at)
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return the error at the bottom of the chain: the others quote it, each with an address in front."""
+    while deeper := error.__cause__ or error.__context__:
+        error = deeper
+    return error
 
 
 def _read_body(response: requests.Response) -> bytes:
