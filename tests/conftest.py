@@ -10,6 +10,7 @@ from typing import Any
 import dlt
 import pyarrow as pa
 import pytest
+from dlt.common.schema.typing import C_DLT_LOAD_ID
 from dlt.extract import DltSource
 
 from toloka_source import ENDPOINTS, LoadReport, load, schemas, toloka
@@ -61,7 +62,7 @@ class Warehouse:
         return load(self.pipeline, self.source(**arguments))
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table, in the order of ids as numbers, JSON parsed."""
+        """Return a table without dlt's column, in the order of ids as numbers, JSON parsed."""
         parsed = {field.name for field in ENDPOINTS[table].schema if schemas.is_json(field)}
         with (
             self.pipeline.sql_client() as client,
@@ -70,6 +71,7 @@ class Warehouse:
             names = [column[0] for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         for row in rows:
+            del row[C_DLT_LOAD_ID]
             row |= {name: json.loads(row[name]) for name in parsed if row[name] is not None}
         return rows
 

@@ -31,6 +31,7 @@ from toloka_source import answers, errors
 from toloka_source.client import Client, Page, RetryPolicy
 from toloka_source.connection import base_address
 from toloka_source.emulator import Emulator, Fault
+from toloka_source.scan import Window
 
 __all__ = ["waits"]
 
@@ -187,12 +188,14 @@ def test_errors_pass_between_processes(kind: type) -> None:
         error = kind("said", 429, "CODE", "id", datetime(2026, 1, 1, tzinfo=UTC))
     elif issubclass(kind, errors.ConfigurationError):
         error = kind("field", "value", "remedy")
+    elif issubclass(kind, errors.BackfillError):
+        error = kind([(Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)), OSError("said"))])
     elif issubclass(kind, errors.TolokaError):
         error = kind("said")
     else:
         return
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-    assert (type(again), str(again), vars(again)) == (kind, str(error), vars(error))
+    assert (type(again), str(again), repr(vars(again))) == (kind, str(error), repr(vars(error)))
 
 
 # addresses

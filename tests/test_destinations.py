@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from dlt.common.destination import Destination
+from dlt.common.schema.typing import C_DLT_LOAD_ID
 from psycopg2.extras import RealDictCursor
 from pyarrow.parquet import read_metadata
 
@@ -46,11 +47,12 @@ class Store(Warehouse):
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows in the order of ids as numbers, JSON parsed."""
+        """Return a table's rows without dlt's column, in the order of ids as numbers, JSON parsed."""
         columns = self.pipeline.default_schema.tables[table]["columns"]
         parsed = [] if self.reads_json else [name for name in columns if columns[name].get("data_type") == "json"]
         rows = sorted(self.read(table), key=lambda row: (len(row["id"]), row["id"]))
         for row in rows:
+            del row[C_DLT_LOAD_ID]
             row |= {name: json.loads(row[name]) for name in parsed if row[name] is not None}
         return rows
 
@@ -61,7 +63,10 @@ class Store(Warehouse):
     def types(self, table: str) -> dict[str, str]:
         """Return the destination's type of each column."""
         with self.pipeline.sql_client() as client:
-            query = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s"
+            query = """
+                SELECT column_name, data_type FROM information_schema.columns
+                WHERE table_schema = 'toloka_data' AND table_name = %s
+            """
             return {str(name): str(kind) for name, kind in client.execute_sql(query, table) or ()}
 
 
@@ -195,6 +200,22 @@ def test_increments_and_whole_scans_leave_one_row_for_each_object(store: Store, 
     assert store.count("trainings") == (45 + 2 + 46 if added else 46)
 
 
+def test_each_row_has_the_id_of_the_load_that_brought_it(store: Store, clock: Clock) -> None:
+    account = store.api.account
+    old, misfit = account.ids("projects"), account.create_project(created="soon")["id"]
+    ids: list[str] = []
+    for created in ([], [account]):
+        new = [account.create_project()["id"] for account in created]
+        store.load()
+        trace = store.pipeline.last_trace
+        ids += trace.last_load_info.loads_ids if trace and trace.last_load_info else []
+        clock.advance(hours=1)
+    first, second = ids
+    found = {row["id"]: row[C_DLT_LOAD_ID] for row in store.read("projects")}
+    assert found == dict.fromkeys(old, first) | dict.fromkeys(new, second)
+    assert [(json.loads(row["id"]), row[C_DLT_LOAD_ID]) for row in store.read("rejected_items")] == [(misfit, first)]
+
+
 def test_a_new_working_folder_goes_on_from_the_destination(
     store: Store, attach: Attach, clock: Clock, own_folder: Path
 ) -> None:
@@ -286,9 +307,10 @@ def test_an_empty_account_gets_its_tables(attach: Attach, kind: str, clock: Cloc
     names = dict(zip((schemas.TEXT, schemas.TIME, schemas.WHOLE, schemas.YES_NO), TYPES[kind], strict=False))
     for table, endpoint in ENDPOINTS.items():
         assert store.rows(table) == []
-        assert store.types(table) == {
+        columns = {
             field.name: TYPES[kind][-1] if schemas.is_json(field) else names[field.type] for field in endpoint.schema
         }
+        assert store.types(table) == columns | {C_DLT_LOAD_ID: TYPES[kind][0]}
     clock.advance(hours=1)
     store.api.account.create_project()
     assert loaded(store) == [1, 0]

@@ -202,9 +202,9 @@ class History(RuleBasedStateMachine):
         seen.append(item)
 
     def dump(self) -> Mapping[str, list[Any]]:
-        """Return everything that the dataset holds, dlt's own tables included."""
+        """Return everything that the dataset holds, dlt's own tables included; the table of loads has idle ones too."""
         query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'toloka_data'"
-        tables = [name for (name,) in self.connection.execute(query).fetchall()]
+        tables = [name for (name,) in self.connection.execute(query).fetchall() if name != "_toloka_loads"]
         return {name: self.connection.execute(f"FROM toloka_data.{name} ORDER BY ALL").fetchall() for name in tables}
 
 

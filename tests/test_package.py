@@ -10,10 +10,11 @@ ROOT = Path(__file__).parents[1]
 
 LOAD = """
 import dlt, sys
-from toloka_source import toloka
+from toloka_source import load, toloka
 pipeline = dlt.pipeline("toloka", destination="duckdb", dataset_name="toloka_data")
-pipeline.run(toloka(token="any", base_url=sys.argv[1]))
-print(pipeline.dataset().projects.arrow().num_rows)
+load(pipeline, toloka(token="any", base_url=sys.argv[1]))
+with pipeline.sql_client() as client:
+    print(client.execute_sql("SELECT count(*) FROM toloka_bi.projects")[0][0])
 """
 
 

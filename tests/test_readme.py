@@ -1,11 +1,13 @@
 """The README says what is: its tables, commands and modules are compared with the code."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -13,11 +15,18 @@ import toloka_source
 from tests.test_faults import fault_table
 from toloka_source import ENDPOINTS, schemas
 from toloka_source.emulator import Emulator
+from toloka_source.view_schemas import NUMBER, VIEWS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
-TYPE_NAMES = {schemas.TEXT: "text", schemas.TIME: "timestamp", schemas.WHOLE: "bigint", schemas.YES_NO: "boolean"}
+TYPE_NAMES = {
+    schemas.TEXT: "text",
+    schemas.TIME: "timestamp",
+    schemas.WHOLE: "bigint",
+    schemas.YES_NO: "boolean",
+    NUMBER: "double",
+}
 
 
 def columns_table(schema: pa.Schema) -> str:
@@ -34,13 +43,21 @@ def test_tables_of_columns(schema: pa.Schema) -> None:
     assert columns_table(schema) in README
 
 
+def test_columns_of_the_views() -> None:
+    text = (ROOT / "docs" / "views.md").read_text()
+    for name, schema in VIEWS.items():
+        assert f"## {name}\n\n{schemas.description(schema)}.\n\n{columns_table(schema)}\n" in text
+        assert f"| `{name}` |" in README
+
+
 def test_the_table_of_faults() -> None:
     assert fault_table().strip() in README
 
 
-def test_every_option_of_the_command_is_in_the_readme() -> None:
+@pytest.mark.parametrize("words", [["--help"], ["backfill", "--help"]])
+def test_every_option_of_the_command_is_in_the_readme(words: list[str]) -> None:
     script = ROOT / "pipelines" / "toloka_pipeline.py"
-    text = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, check=True).stdout
     for option in set(re.findall(r"--[a-z-]+", text)) - {"--help"}:
         assert f"`{option}" in README
 
@@ -94,6 +111,19 @@ def test_the_examples_in_python(api: Emulator, monkeypatch: pytest.MonkeyPatch) 
     for example in examples:
         exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own text
     assert {request.resource for request in api.requests} == set(ENDPOINTS)
+
+
+def test_the_example_of_a_back_fill_is_a_script(api: Emulator, own_folder: Path) -> None:
+    (example,) = (text for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "backfill" in text)
+    (own_folder / "script.py").write_text(example)
+    api.account.create_project(created="2025-01-15T00:00:00")
+    variables = {"SOURCES__TOLOKA__TOKEN": "any", "SOURCES__TOLOKA__BASE_URL": api.base_url}
+    run = subprocess.run(
+        [sys.executable, "script.py"], env={**os.environ, **variables}, capture_output=True, text=True, check=True
+    )
+    assert [line.split()[0] for line in run.stdout.splitlines()] == ["2025-01-01", "2025-02-01"]
+    with duckdb.connect("toloka.duckdb") as connection:
+        assert connection.execute("SELECT count(*) FROM toloka_data.projects").fetchone() == (1,)
 
 
 def test_every_picture_is_there() -> None:

@@ -222,8 +222,11 @@ def test_names_and_values_do_nothing(warehouse: Warehouse, own_folder: Path) -> 
     with duckdb.connect("toloka.duckdb", read_only=True) as connection:
         tables = connection.execute("SELECT table_schema, table_name FROM information_schema.tables").fetchall()
         assert connection.execute("SELECT reason FROM toloka_data.rejected_items").fetchall()
-    of_dlt = {"_dlt_loads", "_dlt_pipeline_state", "_dlt_version"}
-    assert {table for schema, table in tables if schema == "toloka_data"} == {*ENDPOINTS, "rejected_items"} | of_dlt
+    more_tables = {"_dlt_loads", "_dlt_pipeline_state", "_dlt_version", "_toloka_loads"}
+    assert {table for schema, table in tables if schema == "toloka_data"} == {
+        *ENDPOINTS,
+        "rejected_items",
+    } | more_tables
     assert {path: sorted(path.iterdir()) for path in outside} == outside
     assert {path.name for path in own_folder.iterdir()} <= {"dlt", "toloka.duckdb", "toloka.duckdb.wal"}
 

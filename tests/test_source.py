@@ -7,6 +7,7 @@ from typing import Any
 
 import dlt
 import pytest
+from dlt.common.schema.typing import C_DLT_LOAD_ID
 
 from tests.conftest import NOON, Warehouse, assert_tables_equal_account
 from toloka_source import ENDPOINTS, errors, toloka
@@ -305,9 +306,8 @@ def test_objects_that_do_not_fit_go_to_a_table_of_their_own(warehouse: Warehouse
 def test_an_empty_account_gets_its_tables(warehouse: Warehouse, clock: Clock) -> None:
     warehouse.load()
     assert warehouse.rows("projects") == warehouse.rows("trainings") == []
-    assert set(warehouse.pipeline.default_schema.get_table_columns("trainings")) == set(
-        ENDPOINTS["trainings"].schema.names
-    )
+    columns = warehouse.pipeline.default_schema.get_table_columns("trainings")
+    assert list(columns) == [*ENDPOINTS["trainings"].schema.names, C_DLT_LOAD_ID]
     clock.advance(hours=1)
     warehouse.load()
     assert len(warehouse.api.requests) == 3

@@ -16,11 +16,20 @@ TolokaError
 ├── ProtocolError                 an answer that the API doesn't document: report it
 ├── RejectedItemsError            objects don't fit their schema, and the run is strict: look at them
 ├── BusyError                     wait until the other run of the pipeline ends
+├── BackfillError                 windows weren't loaded: see why, load them again
 └── DestinationError              look at the destination
     └── DestinationLockedError    end the process that holds the file
 """
 
-from datetime import datetime
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from toloka_source.scan import Window
 
 
 class TolokaError(Exception):
@@ -133,6 +142,24 @@ class RejectedItemsError(TolokaError):
 
 class BusyError(TolokaError):
     """Another process runs the same pipeline."""
+
+
+class BackfillError(TolokaError):
+    """Some windows of a back-fill weren't loaded; all others were.
+
+    Args:
+        failed: The windows in their order, and why each wasn't loaded.
+    """
+
+    def __init__(self, failed: Sequence[tuple[Window, Exception]]) -> None:
+        """Keep the windows, and say which they are in one line."""
+        windows = ", ".join(f"({window.start} .. {window.end}]" for window, _ in failed)
+        super().__init__(f"{len(failed)} windows were not loaded, load them again: {windows}")
+        self.failed = tuple(failed)
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Pickle by the arguments, so that the error passes between processes."""
+        return type(self), (self.failed,)
 
 
 class DestinationError(TolokaError):

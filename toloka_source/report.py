@@ -19,6 +19,7 @@ class ResourceReport:
         requests: Requests sent, retries included.
         retries: How many of them were retries.
         rejected: Objects that went to `rejected_items`, as they don't fit their schema.
+        is_backfill: Whether the run was a back-fill, which leaves the cursor alone.
         window_start: The window's start (UTC), not in it; None: everything was read.
         window_end: The moment (UTC) up to which the table is complete.
         seconds: Time from the resource's first request to its last row.
@@ -29,6 +30,7 @@ class ResourceReport:
     requests: int
     retries: int
     rejected: int
+    is_backfill: bool
     window_start: datetime | None
     window_end: datetime
     seconds: float

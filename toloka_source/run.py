@@ -16,7 +16,8 @@ import pyarrow as pa
 from dlt.common.configuration.container import Container
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.utils import resolve_merge_strategy
-from dlt.common.schema.typing import TColumnSchema, TTableSchema
+from dlt.common.schema.typing import C_DLT_LOAD_ID, TColumnSchema, TTableSchema
+from dlt.common.storages.load_package import LoadPackageStateInjectableContext
 from dlt.sources import incremental
 
 from toloka_source import schemas
@@ -102,22 +103,25 @@ class Run:
             rejected += misfits
             if misfits and self._settings.strict:
                 raise RejectedItemsError(f"{name}: id {misfits[0].id}, {misfits[0].field}: {misfits[0].reason}")
-            # an empty account gets its tables too
-            if table.num_rows or misfits or window.whole:
+            # an empty account gets its tables too, and the first window of a back-fill makes them for those beside it
+            if table.num_rows or misfits or not is_increment:
                 # dlt keeps what is set here only if the whole run succeeds, and then passes the rows unfiltered
                 self._cursor.advance(as_of)
                 if window.whole:
                     self._state[_FULL_SCAN] = as_of
                 if self._settings.end is None:
                     self._state[_OVERLAP] = overlap.noted
-                yield self._with_hints(table)
+                yield self._with_hints(_with_load_id(table))
+                # else the memory of tables that were written stays with the threads that made them: 40 MB and more
+                pa.default_memory_pool().release_unused()
         if rejected:
             log.warning("%s: %d objects don't fit, see table %s", name, len(rejected), REJECTED_ITEMS)
-            table = rejected_table(rejected, name, datetime.now(UTC))
+            table = _with_load_id(rejected_table(rejected, name, datetime.now(UTC)))
             yield dlt.mark.with_table_name(table, REJECTED_ITEMS)
         metrics[RUN_METRICS] = {
             "window_start": window.start,
             "window_end": as_of,
+            "is_backfill": self._settings.end is not None,
             "requests": self._client.requests,
             "retries": self._client.retries,
             "rejected": len(rejected),
@@ -157,7 +161,8 @@ class Run:
         return after is not None and not -LAG <= as_of - self._state[_FULL_SCAN] < after
 
     def _with_hints(self, table: pa.Table) -> Any:  # noqa: ANN401 - a table, or dlt's wrapping of one
-        unknown = [field for field in table.schema if field.name not in self._endpoint.schema.names]
+        known = {*self._endpoint.schema.names, C_DLT_LOAD_ID}
+        unknown = [field for field in table.schema if field.name not in known]
         if not unknown:
             return table
         new = {field.name for field in unknown} - self._unknown
@@ -176,6 +181,15 @@ def _batches(pages: Iterable[Page]) -> Iterator[list[Item]]:
             items = []
         items += page.items
     yield items
+
+
+def _with_load_id(table: pa.Table) -> pa.Table:
+    """Add the id of the package that brings the rows, as dlt does for rows that aren't Arrow's."""
+    if LoadPackageStateInjectableContext not in Container():
+        return table  # read without a pipeline
+    load_id = Container()[LoadPackageStateInjectableContext].load_id
+    # rows that an older version loaded have none
+    return table.append_column(pa.field(C_DLT_LOAD_ID, schemas.TEXT), pa.repeat(load_id, table.num_rows))
 
 
 def destination_keeps_nul() -> bool:

@@ -6,6 +6,7 @@
     environments.py  an environment for each rival
     measure.py       one load of one rival, in processes of their own
     worker.py        what runs in such a process
+    memory.py        the peak memory of one load of this project, for the tests
     checks.py        what has to be in the tables afterwards
     report.py        results as Markdown and JSON;  plots.py: as pictures
     rivals/          a module for each rival, all with the same functions

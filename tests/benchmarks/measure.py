@@ -42,7 +42,9 @@ class FailedError(Exception):
 
 
 @dataclass(frozen=True)
-class _Usage:
+class Usage:
+    """What a process took. Times in seconds."""
+
     seconds: float
     cpu: float
     peak_mb: float
@@ -63,7 +65,7 @@ class Contest:
             FailedError: A phase failed or lost rows.
         """
         command = environments.RIVALS[rival].command
-        with _folder() as alone, _folder() as whole:
+        with temporary_folder() as alone, temporary_folder() as whole:
             for state, phase in enumerate(PHASES):
                 worker = [str(python), "-m", "tests.benchmarks.worker", rival, phase, self.control.base_url]
                 usage = self._measure(rival, worker, alone, state)
@@ -90,13 +92,13 @@ class Contest:
                     server_cpu=told["cpu"],
                 )
 
-    def _measure(self, rival: str, command: list[str], folder: Path, state: int) -> _Usage:
+    def _measure(self, rival: str, command: list[str], folder: Path, state: int) -> Usage:
         self.control.begin(state, self.latency)
-        return _run(rival, command, folder, self.control.base_url)
+        return run_process(rival, command, folder, self.control.base_url)
 
     def _check(self, rival: str, python: Path, phase: str, folder: Path) -> None:
         base_url = self.control.base_url
-        _run(rival, [str(python), "-m", "tests.benchmarks.worker", rival, "check", base_url], folder, base_url)
+        run_process(rival, [str(python), "-m", "tests.benchmarks.worker", rival, "check", base_url], folder, base_url)
         found = json.loads((folder / "check.json").read_text(encoding="utf-8"))
         expected = self.control.tell()["facts"]
         if found != expected:
@@ -104,13 +106,18 @@ class Contest:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder for as long as it is used."""
     with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
-def _run(rival: str, command: list[str], folder: Path, base_url: str) -> _Usage:
-    """Run a command; its children count, if it waits for them."""
+def run_process(rival: str, command: list[str], folder: Path, base_url: str) -> Usage:
+    """Run a command; its children count, if it waits for them.
+
+    Raises:
+        FailedError: It didn't end well.
+    """
     # A child's peak memory begins with that of the process that started it: nothing large is imported here.
     log = folder / "log.txt"
     with log.open("wb") as output:
@@ -134,4 +141,4 @@ def _run(rival: str, command: list[str], folder: Path, base_url: str) -> _Usage:
     if process.returncode != 0:
         text = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
         raise FailedError(f"{rival} ended with {process.returncode}: {text[-1500:]}")
-    return _Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

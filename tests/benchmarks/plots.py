@@ -46,18 +46,23 @@ def _panel(axes: Axes, summaries: Sequence[Summary]) -> None:
 
 
 def growth(file: Path, summaries: Sequence[Summary], about: str) -> None:
-    """Draw the first load's time over the number of objects."""
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    """Draw the first load's time and peak memory over the number of objects."""
+    figure, (times, memory) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for rival in dict.fromkeys(one.rival for one in summaries):
-        line = sorted((one.objects, one.alone) for one in summaries if one.rival == rival)
-        color = _OURS if rival == BASE else None
-        axes.plot(*zip(*line, strict=True), marker="o", label=RIVALS[rival].title, color=color)
-    axes.set(xscale="log", yscale="log", xlabel="objects", ylabel="seconds, run alone", title="First load")
+        here = sorted((one for one in summaries if one.rival == rival), key=lambda one: one.objects)
+        sizes = [one.objects for one in here]
+        style = {"marker": "o", "label": RIVALS[rival].title, "color": _OURS if rival == BASE else None}
+        times.plot(sizes, [one.alone for one in here], **style)
+        memory.plot(sizes, [one.peak_mb for one in here], **style)
+    times.set(yscale="log", ylabel="seconds, run alone", title="First load: time")
+    memory.set(ylim=0, ylabel="MB", title="First load: peak memory")
     sizes = sorted({one.objects for one in summaries})
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    for axes in (times, memory):
+        axes.set(xscale="log", xlabel="objects")
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    times.legend(fontsize=8)
     _save(figure, file, about)
 
 

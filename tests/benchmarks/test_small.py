@@ -1,9 +1,12 @@
-"""A small benchmark for every change: that all of it still works, and what a load costs in requests. No times."""
+"""A small benchmark for every change: that all of it works, and what a load costs in requests and memory. No times."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+from tests.benchmarks.environments import ROOT
 from tests.benchmarks.rivals import floor, ours
 from tests.benchmarks.server import Control, serve
 
@@ -15,6 +18,12 @@ MOST_PARTIAL_PAGES = 16
 
 LANES = 3
 """One of projects, two of trainings: an increment's requests."""
+
+SIZES = ("60000", "130000")
+"""Both more than are in memory at once; DuckDB's own group of rows would hold all of them, 122,880 in each table."""
+
+MOST_MB_MORE = 90
+"""The 70,000 further objects are 154 MB. 0 to 40 of them are in memory; 150 where DuckDB takes a table at once."""
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +43,10 @@ def test_project_and_floor_load_the_same_with_few_requests(server: Control) -> N
                 assert PAGES <= told["requests"] <= PAGES + MOST_PARTIAL_PAGES
             else:
                 assert told["requests"] == LANES
+
+
+def test_memory_of_a_first_load_does_not_grow_with_the_account() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.memory", *SIZES]
+    peaks = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    small, large = map(float, peaks.split())
+    assert large - small < MOST_MB_MORE

@@ -1,0 +1,215 @@
+"""The DAGs in a real Airflow: on schedule, killed, back-filled, and looked at in a browser.
+
+`TOLOKA_PICTURES=docs/pictures` keeps the pictures that the README shows.
+"""
+
+import json
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+from tests.conftest import NOON, expected_rows
+from tests.live.airflow_server import AirflowServer, airflow_server
+from tests.live.browser import browser_page
+from tests.live.waiting import wait_for
+from toloka_source import ENDPOINTS
+from toloka_source.emulator import Account, Clock, Emulator
+
+pytest_plugins = ["tests.postgres"]
+
+TOKEN = "token-of-the-live-tests"  # noqa: S105 - the emulator's
+SECONDS = 60
+"""How long to wait for anything."""
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+class Killer:
+    """Holds an answer of the emulator back until the process that waits for it has been killed."""
+
+    def __init__(self, api: Emulator, number: int) -> None:
+        """Wait for the request of this number, counted from now on."""
+        self._left = number
+        self._reached, self._done = threading.Event(), threading.Event()
+        api.before_request = self._before_request
+
+    def _before_request(self, _number: int, _resource: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._reached.set()
+            self._done.wait(SECONDS)
+
+    def kill(self, server: AirflowServer, dag: str) -> None:
+        """Kill the task of this DAG that waits for the answer."""
+        assert self._reached.wait(SECONDS)
+        os.kill(wait_for(lambda: pid_of_running_task(server, dag), SECONDS), signal.SIGKILL)
+        self._done.set()
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Emulator]:
+    """Serve an account with a history."""
+    account = Account.lifelike(projects=1000, clock=Clock(NOON))
+    with Emulator(account, tokens=[TOKEN]) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def server(api: Emulator, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
+    """Run Airflow, set up by the README: a pool and a connection."""
+    folder = tmp_path_factory.mktemp("airflow")
+    settings = {
+        "TOLOKA_SCHEDULE": "* * * * * */10",
+        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+        "DLT_DATA_DIR": str(folder / "dlt"),
+        "RUNTIME__LOG_LEVEL": "INFO",
+    }
+    example = re.search(r"```py\n(.*?)```", README, re.DOTALL)
+    assert example
+    with airflow_server(folder, settings, after_projects=example[1]) as running:
+        running.call("POST", "pools", name="toloka", slots=4)
+        running.call("POST", "connections", **connection(api, postgres))
+        for dag in ("after_projects", "toloka_backfill", "toloka"):
+            wait_for(lambda dag=dag: running.knows(dag), SECONDS)  # type: ignore[misc] # a lambda's default
+            running.call("PATCH", f"dags/{dag}", is_paused=dag == "toloka")
+        yield running
+
+
+def connection(api: Emulator, database: str) -> dict[str, Any]:
+    """Return the connection `toloka`, as Airflow's API takes it."""
+    url = urlsplit(database)
+    place = {"host": url.hostname, "port": url.port, "database": url.path.removeprefix("/")}
+    extra = {
+        "destination": "postgres",
+        "credentials": {**place, "username": url.username, "password": url.password},
+    }
+    fields = {"connection_id": "toloka", "conn_type": "generic", "host": api.base_url, "password": TOKEN}
+    return {**fields, "extra": json.dumps(extra)}
+
+
+def ended(server: AirflowServer, dag: str, number: int) -> Mapping[str, Any]:
+    """Wait until a DAG's run of this number, counted from 0, has succeeded."""
+
+    def look() -> Mapping[str, Any] | None:
+        runs = server.runs(dag)
+        assert "failed" not in [run["state"] for run in runs]
+        return runs[number] if len(runs) > number and runs[number]["state"] == "success" else None
+
+    return wait_for(look, SECONDS)
+
+
+def pid_of_running_task(server: AirflowServer, dag: str) -> int | None:
+    """Return the process of the task that a DAG's newest run is at."""
+    tasks = server.tasks(server.runs(dag)[-1]).values()
+    return next((task["pid"] for task in tasks if task["state"] == "running"), None)
+
+
+def rows(server: AirflowServer, run: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many rows of each table a run of `toloka` loaded."""
+    return {resource["name"]: resource["rows"] for resource in server.returned(run, "load")["resources"]}
+
+
+def assert_right(database: str, account: Account, **bounds: str) -> None:
+    """Compare both tables with what the account has, or has of a stretch of time, field by field."""
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET timezone TO 'UTC'")
+        for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
+            endpoint = ENDPOINTS[name]
+            expected = [item for item in objects if not bounds or is_within(item, endpoint.cursors, **bounds)]
+            assert expected
+            columns = ", ".join(endpoint.schema.names)
+            cursor.execute(f"SELECT {columns} FROM toloka_data.{name} ORDER BY length(id), id")  # noqa: S608
+            found = [dict(zip(endpoint.schema.names, row, strict=True)) for row in cursor.fetchall()]
+            assert found == expected_rows(expected, endpoint.schema)
+
+
+def is_within(item: Mapping[str, Any], cursors: tuple[str, ...], start: str, end: str) -> bool:
+    """Tell whether an object was created, or started, after the start and no later than the end."""
+    return any(item.get(cursor) and start < item[cursor] <= end for cursor in cursors)
+
+
+def test_on_schedule_and_killed_in_the_middle(server: AirflowServer, api: Emulator, postgres: str) -> None:
+    killer = Killer(api, 3)
+    server.call("PATCH", "dags/toloka", is_paused=False)
+    killer.kill(server, "toloka")
+    first = ended(server, "toloka", 0)
+    assert first["run_type"] == "scheduled"
+    assert server.tasks(first)["load"]["try_number"] == 2
+    assert rows(server, first) == {"projects": 1000, "trainings": 750}
+
+    number = len(server.runs("toloka"))
+    api.account.clock.advance(hours=1)
+    api.account.create_project()
+    ended(server, "toloka", number)
+    server.call("PATCH", "dags/toloka", is_paused=True)
+    # a run that was still queued stays so
+    wait_for(lambda: {run["state"] for run in server.runs("toloka")} <= {"success", "queued"}, SECONDS)
+    runs = [run for run in server.runs("toloka") if run["state"] == "success"]
+    assert {run["run_type"] for run in runs} == {"scheduled"}
+    assert sum(rows(server, run)["projects"] for run in runs) == 1001
+    assert_right(postgres, api.account)
+
+    followers = [ended(server, "after_projects", 0), ended(server, "after_projects", 1)]
+    assert len(server.runs("after_projects")) == 2
+    assert [run["run_type"] for run in followers] == ["asset_triggered"] * 2
+    assert [server.returned(run, "count") for run in followers] == [[1000], [1]]
+
+
+def test_half_a_year_is_back_filled(server: AirflowServer, api: Emulator, postgres_database: str) -> None:
+    server.call("PATCH", "connections/toloka", **connection(api, postgres_database))
+    killer = Killer(api, 2)
+    conf = {"start": "2025-09-01", "end": "2026-03-01"}
+    server.call("POST", "dags/toloka_backfill/dagRuns", logical_date=None, conf=conf)
+    killer.kill(server, "toloka_backfill")
+    run = ended(server, "toloka_backfill", 0)
+    tasks = server.tasks(run)
+    windows = ["20251001_20251101", "20251101_20251201", "20251201_20260101", "20260101_20260201", "20260201_20260301"]
+    others = {f"other_windows {window}" for window in windows}
+    assert set(tasks) == {"split", "first_window", "new_projects", "new_trainings", *others}
+    assert {task["state"] for task in tasks.values()} == {"success"}
+    assert tasks["first_window"]["try_number"] == 2
+    assert tasks["first_window"]["end_date"] <= min(tasks[name]["start_date"] for name in others)
+    assert_right(postgres_database, api.account, start="2025-09-01", end="2026-03-01")
+
+
+def test_lines_of_dlt_are_in_the_log_at_their_level(server: AirflowServer) -> None:
+    lines = [
+        json.loads(line)
+        for file in (server.home / "logs").rglob("task_id=*/**/*.log")
+        for line in file.read_text().splitlines()
+    ]
+    assert {line["level"] for line in lines if line["logger"] == "dlt"} == {"info"}
+    assert not [line for line in lines if line["logger"] in ("task.stderr", "task.stdout")]
+    assert [line["event"] for line in lines if line["level"] in ("warning", "error")] == []
+
+
+def test_no_secret_is_kept_or_shown(server: AirflowServer, postgres: str) -> None:
+    shown = [json.dumps(server.call("GET", "connections/toloka"))]
+    kept = [file.read_text() for pattern in ("*.txt", "logs/**/*.log") for file in server.home.glob(pattern)]
+    assert len(kept) > 20
+    for secret in (TOKEN, str(urlsplit(postgres).password)):
+        assert not [text for text in shown + kept if secret in text]
+
+
+def test_it_can_be_seen(server: AirflowServer, tmp_path: Path) -> None:
+    pictures = Path(os.environ.get("TOLOKA_PICTURES", tmp_path)).absolute()
+    run = server.runs("toloka_backfill")[0]["dag_run_id"]
+    asset = next(asset["id"] for asset in server.call("GET", "assets")["assets"] if asset["name"] == "toloka_projects")
+    with browser_page() as page:
+        for name, path, text in (
+            ("airflow-backfill", f"dags/toloka_backfill/runs/{run}", "20260201_20260301"),
+            ("airflow-assets", f"assets/{asset}", "after_projects"),
+        ):
+            page.goto(f"{server.url}/{path}")
+            page.get_by_text(text).first.wait_for()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=pictures / f"{name}.png")

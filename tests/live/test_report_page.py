@@ -1,0 +1,93 @@
+"""The page of `--report` in a real browser, without a network.
+
+With `TOLOKA_PICTURES` set to a folder, its picture is put there.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.conftest import Warehouse
+from tests.live.browser import browser_page
+from tests.test_command import SCRIPT
+from toloka_source.emulator import Emulator
+from toloka_source.html_report import write_report
+
+CHARTS = ["project_months", "training_months", "training_states", "fields", "rules"]
+HOSTILE = "</script><script>hacked=1</script><img src=/x onerror=hacked=1>"
+
+
+@contextmanager
+def shown(path: Path) -> Iterator[Page]:
+    """Show a file; afterwards nothing else was asked for, and nothing went wrong."""
+    asked: list[str] = []
+    said: list[str] = []
+    with browser_page(width=1280) as page:
+        page.context.set_offline(True)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(path.as_uri())
+        yield page
+        assert asked == [path.as_uri()]
+        assert said == []
+
+
+def test_the_charts_of_the_demo(own_folder: Path) -> None:
+    subprocess.run([sys.executable, SCRIPT, "--demo", "--report", "report.html"], check=True, capture_output=True)
+    with shown(own_folder / "report.html") as page:
+        for chart in CHARTS:
+            expect(page.locator(f"#{chart} svg .mark-rect path").first).to_be_visible()
+        page.locator("#training_states svg .mark-rect path").first.hover()
+        expect(page.locator(".vg-tooltip")).to_contain_text("Trainings")
+        page.mouse.move(0, 0)
+        expect(page.locator(".vg-tooltip")).not_to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == 1280
+        if folder := os.environ.get("TOLOKA_PICTURES"):
+            page.screenshot(path=Path(folder) / "report.png", full_page=True)
+        page.set_viewport_size({"width": 400, "height": 800})
+        page.wait_for_function("document.documentElement.scrollWidth == 400")  # the charts are drawn again
+
+
+def test_names_do_nothing(api: Emulator, warehouse: Warehouse, own_folder: Path) -> None:
+    quality_control = {"configs": [{"collector_config": {"type": HOSTILE}, "rules": [{}]}]}
+    for name in (HOSTILE, "مشروع التصنيف 2", "Emoji 🚀"):
+        project = api.account.create_project(public_name=name, status=HOSTILE, quality_control=quality_control)
+        api.account.start_training(api.account.create_training(project["id"], private_name=name)["id"])
+    write_report("report.html", warehouse.pipeline, [warehouse.load()])
+    with shown(own_folder / "report.html") as page:
+        page.locator("#rules svg .mark-rect path").first.hover()
+        expect(page.locator(".vg-tooltip")).to_contain_text("<script>hacked=1")
+        for name in (HOSTILE, "Emoji 🚀"):
+            expect(page.get_by_role("cell", name=name, exact=True)).to_have_count(2)
+        right_to_left = page.get_by_role("cell", name="مشروع التصنيف 2", exact=True).first
+        expect(right_to_left).to_have_css("direction", "rtl")
+        assert page.evaluate("typeof hacked") == "undefined"
+
+
+def test_nothing_else_can_run_or_be_fetched(api: Emulator, warehouse: Warehouse, own_folder: Path) -> None:
+    write_report("report.html", warehouse.pipeline, [warehouse.load()])
+    api.clear_requests()
+    with browser_page() as page:
+        page.goto((own_folder / "report.html").as_uri())
+        expect(page.get_by_text("No projects yet")).to_have_count(2)
+        page.evaluate(
+            """address => {
+                const script = document.createElement("script");
+                script.textContent = "hacked = 1";
+                const image = new Image();
+                image.src = address;
+                document.body.append(script, image);
+                document.body.insertAdjacentHTML("beforeend", "<img src=/x onerror='hacked = 1'>");
+                return fetch(address).catch(() => null);
+            }""",
+            f"{api.base_url}/projects",
+        )
+        page.wait_for_timeout(500)
+        assert page.evaluate("typeof hacked") == "undefined"
+    assert api.requests == []

@@ -1,0 +1,76 @@
+"""Processes that load one window each, as an orchestrator's tasks do; `forkserver` has everything imported for them."""
+
+import os
+from multiprocessing import connection, get_context
+from typing import Any
+
+import dlt
+
+from tests.killed import WARM, die_at
+from toloka_source import Window, load_window, windows
+
+SHARED_STAGING, NO_LOCK = "shared staging", "no lock"
+"""What a process may be made to do without."""
+
+processes = get_context("forkserver")
+processes.set_forkserver_preload(["toloka_source", "dlt.destinations.impl.postgres.postgres", *WARM])
+
+
+def work(
+    environment: dict[str, str],
+    window: Window,
+    destination: Any,
+    arguments: dict[str, Any],
+    without: str | None,
+    stage: str | None,
+) -> None:
+    """Load the window; die at a stage, see `die_at`."""
+    os.environ.update(environment)  # the server has that of the first test
+    if without:
+        spoil(without)
+    if stage:
+        die_at(stage)
+    load_window(window, destination, **arguments)
+
+
+def spoil(without: str) -> None:
+    """Let this process share the staging dataset with others, or merge without waiting for them."""
+    own = windows._own_destination  # noqa: SLF001
+
+    def spoiled(destination: Any, window: Window) -> Any:
+        made = own(destination, window)
+        if without == SHARED_STAGING:
+            del made.config_params["staging_dataset_name_layout"]
+            return made
+        return dlt.destinations.postgres(**made.config_params)
+
+    windows._own_destination = spoiled  # noqa: SLF001
+    if without == SHARED_STAGING:
+        # whoever dropped it would make the others fail
+        windows._sweep = lambda _: None  # type: ignore[assignment] # noqa: SLF001
+
+
+def start(
+    window: Window, destination: Any, arguments: dict[str, Any], without: str | None = None, stage: str | None = None
+) -> Any:
+    """Start a process that loads the window."""
+    process = processes.Process(target=work, args=(dict(os.environ), window, destination, arguments, without, stage))
+    process.start()
+    return process
+
+
+def side_by_side(
+    todo: list[Window], destination: Any, arguments: dict[str, Any], at_once: int, without: str | None = None
+) -> list[int]:
+    """Load the windows, so many at once; return the processes' exit codes."""
+    waiting = list(todo)
+    running: list[Any] = []
+    codes: list[int] = []
+    # one thread alone: processes of `forkserver` mustn't be asked by two whether they ended
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            running.append(start(waiting.pop(0), destination, arguments, without))
+        connection.wait([process.sentinel for process in running])
+        codes += [process.exitcode for process in running if process.exitcode is not None]
+        running = [process for process in running if process.exitcode is None]
+    return codes

@@ -1,0 +1,168 @@
+"""The charts of the page that `--report` writes: rows in, Vega-Lite out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+Row = Mapping[str, Any]
+Spec = dict[str, Any]
+
+_BLUE = "#2f6fdb"
+_COLOURS = {
+    "Active": _BLUE,
+    "Open": "#159a6c",
+    "Closed": "#7d8ca3",
+    "Locked": "#e0912f",
+    "Archived": "#c9d1dc",
+    "Input": _BLUE,
+    "Output": "#93b7f3",
+}
+_UNKNOWN = "#a77bca"
+"""The colour of a status that the API doesn't document."""
+
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+_HEIGHT = 220
+"""Of a chart, in pixels."""
+
+
+def charts(data: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Spec]]:
+    """Yield each chart's place on the page, and the chart.
+
+    Args:
+        data: The rows of each query; a chart without rows is left out.
+    """
+    if rows := data["project_months"]:
+        yield "project_months", _months(rows, "projects", "Projects created")
+    if rows := data["training_months"]:
+        yield "training_months", _months(rows, "trainings", "Trainings last started")
+    if rows := data["training_states"]:
+        yield "training_states", _ranking([_state(row) for row in rows], "trainings", "Trainings")
+    if rows := data["fields"]:
+        yield "fields", _fields(rows)
+    if rows := data["rules"]:
+        named = [{"name": words(row["collector"]), **row} for row in rows]
+        yield (
+            "rules",
+            _ranking(named, "rules", "Rules", alt.Tooltip("projects:Q", title="Projects with one", format=",")),
+        )
+
+
+def words(value: object) -> str:
+    """Return a constant of the API's in words: `ARCHIVED` as "Archived"."""
+    return str(value).replace("_", " ").capitalize() if value else "Not known"
+
+
+def _months(rows: Sequence[Row], what: str, title: str) -> Spec:
+    values = [{"month": f"{row['month']}", "status": words(row["status"]), what: row[what]} for row in rows]
+    domain = _domain("status", values)
+    for value in values:
+        value["place"] = domain.index(value["status"])  # in its bar, as in the legend
+    chart = alt.Chart(alt.InlineData(values=values)).mark_bar(cornerRadius=1)
+    return _spec(
+        chart.encode(
+            x=alt.X("utcyearmonth(month):T", title=None, axis=alt.Axis(grid=False, format="%b %Y", labelOverlap=True)),
+            y=alt.Y(f"sum({what}):Q", title=title, axis=alt.Axis(tickMinStep=1, format=",d")),
+            color=_colour("status", values),
+            order="place:Q",
+            tooltip=[
+                alt.Tooltip("utcyearmonth(month):T", title="Month", format="%B %Y"),
+                alt.Tooltip("status:N", title="Status"),
+                alt.Tooltip(f"{what}:Q", title=title, format=","),
+            ],
+        ),
+        _HEIGHT,
+    )
+
+
+def _state(row: Row) -> Row:
+    status = words(row["status"])
+    name = f"{status}: {words(row['reason']).lower()}" if row["reason"] else status
+    return {"name": name, "status": status, "trainings": row["trainings"]}
+
+
+def _ranking(rows: Sequence[Row], what: str, title: str, *details: alt.Tooltip) -> Spec:
+    """Return horizontal bars in the order of the rows, with their numbers beside them."""
+    chart = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X(f"{what}:Q", axis=None, scale=alt.Scale(nice=False)),
+        y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=230, labelPadding=8)),
+        tooltip=[alt.Tooltip("name:N", title=" "), alt.Tooltip(f"{what}:Q", title=title, format=","), *details],
+    )
+    colour = _colour("status", rows, legend=False) if "status" in rows[0] else alt.value(_BLUE)
+    bars = chart.mark_bar(cornerRadiusEnd=2, height={"band": 0.72}).encode(color=colour)
+    numbers = chart.mark_text(align="left", dx=5, color="#45526a").encode(text=alt.Text(f"{what}:Q", format=","))
+    return _spec(bars + numbers, min(_HEIGHT + 50, 44 * len(rows)))
+
+
+def _fields(rows: Sequence[Row]) -> Spec:
+    most = max(row["fields"] for row in rows)
+    values = [{**row, "direction": words(row["direction"]), "fields": _number(row["fields"])} for row in rows]
+    chart = alt.Chart(alt.InlineData(values=values)).mark_bar(cornerRadiusEnd=1)
+    return _spec(
+        chart.encode(
+            x=alt.X(
+                "fields:O",
+                title="Fields of a task",
+                scale=alt.Scale(domain=[_number(number) for number in range(most + 1)]),
+                axis=alt.Axis(labelAngle=0),
+            ),
+            xOffset="direction:N",
+            y=alt.Y("projects:Q", title="Projects", axis=alt.Axis(tickMinStep=1, format=",d")),
+            color=_colour("direction", values),
+            tooltip=[
+                alt.Tooltip("fields:O", title="Fields"),
+                alt.Tooltip("direction:N", title="Direction"),
+                alt.Tooltip("projects:Q", title="Projects", format=","),
+            ],
+        ),
+        _HEIGHT,
+    )
+
+
+MOST_FIELDS = 15
+"""Projects with so many fields, or more, are one bar."""
+
+
+def _number(fields: int) -> str:
+    return f"{fields}+" if fields == MOST_FIELDS else f"{fields}"
+
+
+def _colour(column: str, rows: Sequence[Row], *, legend: bool = True) -> alt.Color:
+    """Return the colours of what is there: the same thing has the same colour in all charts."""
+    domain = _domain(column, rows)
+    return alt.Color(
+        f"{column}:N",
+        title=None,
+        scale=alt.Scale(domain=domain, range=[_COLOURS.get(name, _UNKNOWN) for name in domain]),
+        legend=alt.Legend(orient="top", offset=4) if legend else None,
+    )
+
+
+def _domain(column: str, rows: Sequence[Row]) -> list[str]:
+    there = {row[column] for row in rows}
+    return [name for name in _COLOURS if name in there] + sorted(there - {*_COLOURS})
+
+
+def _spec(chart: alt.Chart | alt.LayerChart, height: int) -> Spec:
+    """Return Vega-Lite as wide as its place on the page."""
+    spec: Spec = (
+        chart.properties(width="container", height=height)
+        .configure(font=_FONT, background="transparent")
+        .configure_view(stroke=None)
+        .configure_axis(
+            domain=False,
+            ticks=False,
+            gridColor="#e8ecf2",
+            labelColor="#45526a",
+            labelFontSize=12,
+            labelPadding=6,
+            titleColor="#6b7890",
+            titleFontSize=12,
+            titleFontWeight="normal",
+            titlePadding=10,
+        )
+        .configure_legend(labelColor="#45526a", labelFontSize=12, symbolType="square")
+        .configure_text(fontSize=12)
+        .to_dict()
+    )
+    return spec

@@ -1,0 +1,159 @@
+"""The page that `--report` writes: what is loaded and what the run did, in one HTML file that needs no network.
+
+The numbers come from the views for BI tools, added up by the database: the page stays small however large the account.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.common.destination import Destination
+
+from toloka_source.errors import ConfigurationError, DestinationError
+from toloka_source.report import LoadReport
+from toloka_source.view_sql import DATASET, ENGINES, dataset_of
+
+Row = Mapping[str, Any]
+
+_MONTHS = """
+    SELECT
+        CAST(date_trunc('month', {time} AT TIME ZONE 'UTC') AS date) AS month,
+        left(status, 60) AS status,
+        count(*) AS {view}
+    FROM toloka_bi.{view}
+    WHERE date_trunc('month', {time} AT TIME ZONE 'UTC')
+        > date_trunc('month', (SELECT max({time}) FROM toloka_bi.{view}) AT TIME ZONE 'UTC') - INTERVAL '36 months'
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+_QUERIES = {
+    "project_numbers": """
+        SELECT
+            count(*) AS projects,
+            count(CASE WHEN status = 'ACTIVE' THEN 1 END) AS active,
+            count(CASE WHEN has_quality_control THEN 1 END) AS controlled
+        FROM toloka_bi.projects
+    """,
+    "training_numbers": """
+        SELECT
+            count(*) AS trainings,
+            count(CASE WHEN is_open THEN 1 END) AS open,
+            count(DISTINCT CASE WHEN is_open THEN project_id END) AS open_projects,
+            count(CASE WHEN last_started_at IS NULL THEN 1 END) AS never_started
+        FROM toloka_bi.trainings
+    """,
+    "project_months": _MONTHS.format(view="projects", time="created_at"),
+    "training_months": _MONTHS.format(view="trainings", time="last_started_at"),
+    "training_states": """
+        SELECT
+            left(status, 60) AS status,
+            CASE WHEN NOT is_open THEN left(close_reason, 60) END AS reason,
+            count(*) AS trainings
+        FROM toloka_bi.trainings GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 12
+    """,
+    "stalest": """
+        SELECT left(training_name, 120) AS training, left(project_name, 120) AS project, days_since_last_start AS days
+        FROM toloka_bi.trainings WHERE is_open ORDER BY last_started_at NULLS LAST, training_id LIMIT 7
+    """,
+    "fields": """
+        SELECT direction, least(fields, 15) AS fields, count(*) AS projects
+        FROM (
+            SELECT 'input' AS direction, input_fields AS fields FROM toloka_bi.projects
+            UNION ALL
+            SELECT 'output', output_fields FROM toloka_bi.projects
+        ) AS of_each
+        GROUP BY 1, 2 ORDER BY 1, 2
+    """,
+    "rules": """
+        SELECT left(collector, 60) AS collector, count(*) AS rules, count(DISTINCT project_id) AS projects
+        FROM toloka_bi.quality_rules GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 12
+    """,
+    "loads": """
+        SELECT
+            loaded_at AT TIME ZONE 'UTC' AS loaded_at, project_rows, training_rows, rejected_rows, seconds,
+            data_until AT TIME ZONE 'UTC' AS data_until
+        FROM toloka_bi.loads ORDER BY loads.loaded_at DESC LIMIT 6
+    """,
+}
+
+
+def check_report(path: str | None, destination: Destination[Any, Any]) -> None:
+    """Find what would stop a page from being written, before anything is loaded.
+
+    Args:
+        path: The file; None: no page is wanted.
+        destination: What will be loaded into.
+
+    Raises:
+        ConfigurationError: The page can't be written.
+    """
+    if path is None:
+        return
+    if destination.destination_type not in ENGINES:
+        raise ConfigurationError("report", path, f"needs duckdb or postgres, not {destination.destination_name}")
+    if not all(map(find_spec, ("altair", "vl_convert"))):
+        raise ConfigurationError("report", path, "needs the extra report: pip install 'toloka-source[report]'")
+    if Path(path).is_dir():
+        raise ConfigurationError("report", path, "is a folder; name a file")
+    try:
+        _write(path, "", keep=False)
+    except OSError as error:
+        raise ConfigurationError("report", path, f"can't be written: {error.strerror}") from error
+
+
+def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport]) -> int:
+    """Write the page.
+
+    Args:
+        path: The file; it is replaced at once, when the new one is whole.
+        pipeline: What was run.
+        reports: What it did; of a back-fill, what each window's load did.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        DestinationError: The views aren't of this dataset.
+    """
+    from toloka_source.page import page  # noqa: PLC0415 - only who wants a page needs the extra
+
+    engine = {"duckdb": "DuckDB", "postgres": "PostgreSQL"}[ENGINES[pipeline.destination.destination_type].name]
+    text = page(
+        _read(pipeline),
+        [part for report in reports for part in report.resources],
+        f"{pipeline.dataset_name} in {engine}",
+    )
+    _write(path, text)
+    return len(text.encode())
+
+
+def _read(pipeline: dlt.Pipeline) -> dict[str, list[Row]]:
+    engine = ENGINES[pipeline.destination.destination_type]
+    with pipeline.destination_client() as destination:
+        client: Any = destination.sql_client  # type: ignore[attr-defined] # both engines' clients have one
+        comments = dict(client.execute_sql(engine.comments, DATASET))
+        if {dataset_of(comment) for comment in comments.values()} != {
+            client.capabilities.casefold_identifier(client.dataset_name)
+        }:
+            raise DestinationError(f"loaded, but without a report: the views in {DATASET} aren't of this dataset")
+        return {name: _rows(client, query) for name, query in _QUERIES.items()}
+
+
+def _rows(client: Any, query: str) -> list[Row]:  # noqa: ANN401 - dlt's client of either engine
+    with client.execute_query(query) as cursor:
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _write(path: str, text: str, *, keep: bool = True) -> None:
+    """Write a file at once: whoever opens it meanwhile sees the old one, or none."""
+    part = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        if keep:
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

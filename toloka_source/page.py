@@ -1,0 +1,169 @@
+"""The page that `--report` writes: headline numbers, charts and tables, in one HTML file that needs no network."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import vl_convert
+
+from toloka_source.charts import charts
+from toloka_source.report import ResourceReport
+
+_Rows = Sequence[Mapping[str, Any]]
+
+# `ast` is Vega's way without `eval`, which the page's policy forbids
+_START = """
+for (const [id, spec] of Object.entries(JSON.parse(document.getElementById("charts").textContent)))
+  vegaEmbed("#" + id, spec, {actions: false, ast: true, renderer: "svg"});
+"""
+
+
+def page(data: Mapping[str, _Rows], reports: Sequence[ResourceReport], dataset: str) -> str:
+    """Return the page.
+
+    Args:
+        data: The rows of each query.
+        reports: What the run did for each resource; a back-fill has one of each window too.
+        dataset: Where the data is, in words.
+    """
+    script = vl_convert.javascript_bundle(_START)
+    return Template((files("toloka_source") / "page.html").read_text(encoding="utf-8")).substitute(
+        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
+        dataset=escape(dataset),
+        body="\n".join(_body(data, reports)),
+        written=_time(datetime.now(UTC)),
+        # a name can't end the element that it is in
+        charts=json.dumps(dict(charts(data))).replace("<", "\\u003c"),
+        script=script,
+    )
+
+
+def _body(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Iterator[str]:
+    yield '<section class="numbers">'
+    yield from _numbers(data, reports)
+    yield '</section>\n<section class="cards">'
+    for name, title, about, empty in (
+        ("project_months", "Projects created", "in the last three years, by their status today", "No projects yet"),
+        (
+            "training_months",
+            "Trainings started",
+            "in the last three years, by the last start and the status today",
+            "No training was started yet",
+        ),
+        (
+            "training_states",
+            "Trainings by status",
+            "and by why they were closed, the 12 most frequent",
+            "No trainings yet",
+        ),
+        ("stalest", "Open for the longest time", "trainings that are open, the oldest start first", ""),
+        ("fields", "Fields of a task", "projects by how many fields their tasks have", "No projects yet"),
+        (
+            "rules",
+            "Quality control",
+            "rules of all projects by what they watch, the 12 most frequent",
+            "No quality control rules yet",
+        ),
+    ):
+        if name == "stalest":
+            content = _stalest(data[name])
+        else:
+            content = f'<div class="chart" id="{name}"></div>' if data[name] else _empty(empty)
+        yield _card(title, about, content)
+    yield _card("What this run did", "requests to Toloka, and what they brought", _run(reports), "wide")
+    yield _card("The last loads", "the newest first", _loads(data["loads"]), "wide")
+    yield "</section>"
+
+
+def _numbers(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Iterator[str]:
+    (projects,), (trainings,) = data["project_numbers"], data["training_numbers"]
+    share = f"{projects['controlled'] / projects['projects']:.0%} of the projects" if projects["projects"] else "&nbsp;"
+    rejected = sum(report.rejected for report in reports)
+    until = data["loads"][0]["data_until"] if data["loads"] else None
+    for title, number, about in (
+        ("Projects", _number(projects["projects"]), f"{_number(projects['active'])} active"),
+        ("Trainings", _number(trainings["trainings"]), f"{_number(trainings['never_started'])} never started"),
+        ("Open trainings", _number(trainings["open"]), f"in {_number(trainings['open_projects'])} projects"),
+        ("With quality control", _number(projects["controlled"]), share),
+        ("Rejected objects", _number(rejected), "didn't fit, in this run"),
+        (
+            "Complete up to",
+            f"{until:%d %b}" if until else "&ndash;",
+            f"{until:%Y, %H:%M:%S} UTC" if until else "&nbsp;",
+        ),
+    ):
+        yield f'<div class="card"><p class="soft">{title}</p><p class="number">{number}</p><small>{about}</small></div>'
+
+
+def _card(title: str, about: str, content: str, kind: str = "") -> str:
+    return f'<article class="card {kind}"><h2>{title}</h2><p class="soft">{about}</p>{content}</article>'
+
+
+def _empty(text: str) -> str:
+    return f'<p class="empty">{text}</p>'
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> str:
+    """Return a table whose last columns are numbers."""
+    kinds = [' dir="auto"'] * (len(columns) - numbers) + [' class="right"'] * numbers
+    head = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(kinds, columns, strict=True))
+    body = "".join(
+        f"<tr>{''.join(f'<td{kind}>{escape(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))}</tr>\n"
+        for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
+
+
+def _stalest(rows: _Rows) -> str:
+    cells = [(row["training"] or "", row["project"] or "", _number(row["days"])) for row in rows]
+    return _table(("Training", "Project", "Days ago"), cells, 1) if cells else _empty("No training is open")
+
+
+def _run(reports: Sequence[ResourceReport]) -> str:
+    columns = ("Resource", "From", "Up to", "Rows", "Requests", "Tried again", "Rejected", "Seconds")
+    cells = []
+    for name in dict.fromkeys(report.name for report in reports):
+        # a back-fill has a report of each window
+        parts = [report for report in reports if report.name == name]
+        starts = [part.window_start for part in parts]
+        cells.append(
+            (
+                name,
+                "the beginning" if None in starts else _time(min(filter(None, starts))),
+                _time(max(part.window_end for part in parts)),
+                *(
+                    _number(sum(getattr(part, what) for part in parts))
+                    for what in ("rows", "requests", "retries", "rejected")
+                ),
+                f"{sum(part.seconds for part in parts):,.1f}",
+            )
+        )
+    return _table(columns, cells, 5)
+
+
+def _loads(rows: _Rows) -> str:
+    columns = ("Done at", "Complete up to", "Projects", "Trainings", "Rejected", "Seconds")
+    cells = [
+        (
+            _time(row["loaded_at"]),
+            _time(row["data_until"]),
+            *(_number(row[what]) for what in ("project_rows", "training_rows", "rejected_rows")),
+            f"{row['seconds']:,.1f}",
+        )
+        for row in rows
+    ]
+    return _table(columns, cells, 4) if cells else _empty("No load is noted")
+
+
+def _number(value: int | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:,}"
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "\N{EN DASH}"

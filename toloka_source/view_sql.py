@@ -1,0 +1,202 @@
+"""The statements that make the views.
+
+`sql/` has a text for each view, which names the tables and columns that it reads as if all of them were there. What
+isn't there (yet) is given to it empty: a table without rows, a column of nulls. So each view is always there, whole.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+
+import pyarrow as pa
+from dlt.common.schema.typing import C_DLT_LOAD_ID, LOADS_TABLE_NAME
+
+from toloka_source import schemas
+from toloka_source.endpoints import ENDPOINTS
+from toloka_source.postgres import POSTGRES
+from toloka_source.view_schemas import NUMBER, RUNS, VIEWS
+
+DATASET = "toloka_bi"
+"""The dataset, or schema, that holds the views and nothing else."""
+
+RUNS_TABLE = "_toloka_loads"
+"""The table of loads, beside the account's."""
+
+_LOAD_ID = pa.field(C_DLT_LOAD_ID, schemas.TEXT)
+_TABLES: Mapping[str, Sequence[pa.Field]] = {
+    **{name: [*endpoint.schema, _LOAD_ID] for name, endpoint in ENDPOINTS.items()},
+    LOADS_TABLE_NAME: [pa.field("load_id", schemas.TEXT), pa.field("inserted_at", schemas.TIME)],
+    RUNS_TABLE: [*RUNS],
+}
+"""What a view can read."""
+
+_MARK = re.compile(r"Made by toloka-source from the dataset (.*), version \w+\.", re.DOTALL)
+"""The end of a view's comment: whose tables it reads, and a digest of all that it was made of."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What differs between the databases that have views.
+
+    Attributes:
+        name: Its folder in `sql/`.
+        types: Its types.
+        json: Its type of JSON.
+        columns: The query for a dataset's tables and views, and their columns in order.
+        comments: The query for a dataset's views, and their comments.
+        create_dataset: Makes the views' dataset, if there is none.
+        take_turns: Begins a transaction that no other process makes views beside.
+        pins_tables: Whether a table can't be dropped while a view reads it.
+    """
+
+    name: str
+    types: Mapping[pa.DataType, str]
+    json: str
+    columns: str
+    comments: str
+    create_dataset: str
+    take_turns: str = ""
+    pins_tables: bool = False
+
+    def type_of(self, field: pa.Field) -> str:
+        """Return the database's type of a column."""
+        return self.json if schemas.is_json(field) else self.types[field.type]
+
+
+ENGINES: Mapping[str, Engine] = {
+    "dlt.destinations.duckdb": Engine(
+        name="duckdb",
+        types={
+            schemas.TEXT: "VARCHAR",
+            schemas.TIME: "TIMESTAMPTZ",
+            schemas.WHOLE: "BIGINT",
+            schemas.YES_NO: "BOOLEAN",
+            NUMBER: "DOUBLE",
+        },
+        json="JSON",
+        columns="""
+            SELECT table_name, column_name FROM duckdb_columns()
+            WHERE database_name = current_database() AND schema_name = %s ORDER BY table_name, column_index
+        """,
+        comments="""
+            SELECT view_name, comment FROM duckdb_views()
+            WHERE database_name = current_database() AND schema_name = %s
+        """,
+        create_dataset=f"CREATE SCHEMA IF NOT EXISTS {DATASET}",
+    ),
+    POSTGRES: Engine(
+        name="postgres",
+        types={
+            schemas.TEXT: "text",
+            schemas.TIME: "timestamptz",
+            schemas.WHOLE: "bigint",
+            schemas.YES_NO: "boolean",
+            NUMBER: "double precision",
+        },
+        json="jsonb",
+        columns="""
+            SELECT relname, attname
+            FROM pg_attribute
+            JOIN pg_class ON pg_class.oid = attrelid
+            JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE relkind IN ('r', 'p', 'v') AND nspname = %s AND attnum > 0 AND NOT attisdropped
+            ORDER BY relname, attnum
+        """,
+        comments="""
+            SELECT relname, obj_description(pg_class.oid, 'pg_class')
+            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE relkind = 'v' AND nspname = %s
+        """,
+        # with IF NOT EXISTS alone it asks for a right that isn't needed
+        create_dataset=f"""
+            DO $$ BEGIN
+                IF to_regnamespace('{DATASET}') IS NULL THEN CREATE SCHEMA {DATASET}; END IF;
+            END $$
+        """,
+        # whoever reads a view for long is left alone, and nobody is kept waiting behind us: the next load tries again
+        take_turns=f"SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock(hashtext('{DATASET}'))",
+        pins_tables=True,
+    ),
+}
+"""By dlt's name of the destination."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A view that is to be made.
+
+    Attributes:
+        name: Its name.
+        columns: Their names.
+        create: Makes it, or puts it in the place of one that has the first of these columns.
+        comment: Its comment; another one means that the view isn't this one.
+        comments: Set its comments.
+    """
+
+    name: str
+    columns: Sequence[str]
+    create: str
+    comment: str
+    comments: Sequence[str]
+
+
+def views(engine: Engine, dataset: str, tables: Mapping[str, Sequence[str]]) -> Iterator[View]:
+    """Yield the views.
+
+    Args:
+        engine: The database.
+        dataset: What holds the tables.
+        tables: The columns of those tables that are there.
+    """
+    for name, schema in VIEWS.items():
+        sql = _sql(engine.name, name)
+        words = set(re.findall(r"\w+", sql))
+        inputs = ",\n".join(
+            _input(engine, dataset, table, [field for field in fields if field.name in words], tables.get(table))
+            for table, fields in _TABLES.items()
+            if table in words
+        )
+        view = f"{DATASET}.{name}"
+        create = f"CREATE OR REPLACE VIEW {view} AS WITH {inputs}\n{sql}"
+        comments = [
+            f"COMMENT ON COLUMN {view}.{field.name} IS {_literal(schemas.description(field))}" for field in schema
+        ]
+        version = blake2b("".join([create, *comments]).encode(), digest_size=8).hexdigest()
+        comment = f"{schemas.description(schema)}. Made by toloka-source from the dataset {dataset}, version {version}."
+        yield View(name, schema.names, create, comment, [f"COMMENT ON VIEW {view} IS {_literal(comment)}", *comments])
+
+
+def dataset_of(comment: str | None) -> str | None:
+    """Return the dataset that a view of this comment reads; None if we didn't make it."""
+    found = _MARK.search(comment or "")
+    return found[1] if found else None
+
+
+def quoted(name: str) -> str:
+    """Return a name as it stands in a statement, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _input(engine: Engine, dataset: str, table: str, fields: Sequence[pa.Field], columns: Sequence[str] | None) -> str:
+    """Return a table as the views expect it, whatever there is of it."""
+    there = set(columns or ())
+    values = [
+        f"CAST({field.name if field.name in there else 'NULL'} AS {engine.type_of(field)}) AS {field.name}"
+        for field in fields
+    ]
+    rows = "WHERE false" if columns is None else f"FROM {quoted(dataset)}.{table}"
+    return f"{table} AS NOT MATERIALIZED (SELECT {', '.join(values)} {rows})"
+
+
+@cache
+def _sql(engine: str, view: str) -> str:
+    texts = files("toloka_source") / "sql"
+    own = texts / engine / f"{view}.sql"
+    return (own if own.is_file() else texts / f"{view}.sql").read_text(encoding="utf-8")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,178 @@
+"""Views for BI tools, in a dataset of their own: plain columns where the tables have JSON.
+
+They are made after a load, where they aren't what they should be already.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import dlt
+from dlt.common.destination.exceptions import DestinationException
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
+
+from toloka_source.report import ResourceReport
+from toloka_source.view_schemas import RUNS
+from toloka_source.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
+
+log = logging.getLogger(__name__)
+
+
+def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: float) -> None:
+    """Note a load that succeeded, then make the views, unless they are up to date.
+
+    What goes wrong here is a warning: the data was loaded. For destinations other than DuckDB and PostgreSQL there are
+    no views.
+
+    Args:
+        pipeline: What was run.
+        reports: What it loaded.
+        seconds: How long that took.
+    """
+    if pipeline.destination.destination_type not in ENGINES:
+        log.info("the views in %s are for DuckDB and PostgreSQL: there are none here", DATASET)
+        return
+    with _warning("the views for BI tools weren't looked at"), _database(pipeline) as database:
+        with _warning(f"this load has no row in {RUNS_TABLE}"):
+            database.note(_run_row(pipeline, reports, seconds))
+        with _warning(f"the views in {DATASET} stay as they are"):
+            database.refresh()
+
+
+def pins_tables(pipeline: dlt.Pipeline) -> bool:
+    """Tell whether this destination refuses to drop a table that a view reads."""
+    engine = ENGINES.get(pipeline.destination.destination_type)
+    return engine is not None and engine.pins_tables
+
+
+@contextmanager
+def out_of_the_way(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Let tables be dropped that views read; until it is done the views are there, without rows."""
+    if not pins_tables(pipeline):
+        yield
+        return
+    with _database(pipeline) as database:
+        had_views = database.empty()
+    try:
+        yield
+    finally:
+        if had_views:
+            with _warning(f"the views in {DATASET} are empty until the next load"), _database(pipeline) as database:
+                database.refresh()
+
+
+@contextmanager
+def _warning(consequence: str) -> Iterator[None]:
+    try:
+        yield
+    except DestinationException as error:
+        log.warning("%s: %s", consequence, " ".join(str(error).split()))
+
+
+def _run_row(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: float) -> Mapping[str, Any]:
+    rows = {report.name: report.rows for report in reports}
+    # a back-fill says nothing of what came after it
+    until = {report.name: report.window_end for report in reports if not report.is_backfill}
+    normalized = pipeline.last_trace.last_normalize_info if pipeline.last_trace else None
+    return {
+        "loaded_at": datetime.now(UTC),
+        "pipeline": pipeline.pipeline_name,
+        "load_id": normalized.loads_ids[-1] if normalized and normalized.loads_ids else None,
+        "seconds": seconds,
+        "project_rows": rows.get("projects"),
+        "training_rows": rows.get("trainings"),
+        "rejected_rows": sum(report.rejected for report in reports),
+        "projects_until": until.get("projects"),
+        "trainings_until": until.get("trainings"),
+    }
+
+
+@contextmanager
+def _database(pipeline: dlt.Pipeline) -> Iterator["_Database"]:
+    with pipeline.destination_client() as client:
+        sql_client: SqlClientBase[Any] = client.sql_client  # type: ignore[attr-defined] # both engines' clients have one
+        yield _Database(ENGINES[pipeline.destination.destination_type], sql_client)
+
+
+class _Database:
+    """A database with the tables in one dataset and the views in another."""
+
+    def __init__(self, engine: Engine, client: SqlClientBase[Any]) -> None:
+        self._engine = engine
+        self._client = client
+        self._dataset = client.capabilities.casefold_identifier(client.dataset_name)
+
+    def note(self, row: Mapping[str, Any]) -> None:
+        """Add a row to the table of loads."""
+        table = f"{quoted(self._dataset)}.{RUNS_TABLE}"
+        insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})"  # noqa: S608
+        try:
+            self._client.execute_sql(insert, *row.values())
+        except DatabaseUndefinedRelation:
+            columns = ", ".join(f"{field.name} {self._engine.type_of(field)}" for field in RUNS)
+            with self._in_turn():
+                self._client.execute_sql(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+            self._client.execute_sql(insert, *row.values())
+
+    def refresh(self) -> None:
+        """Make the views, unless they are there, and of what is there."""
+        if self._are_up_to_date():
+            return
+        with self._in_turn():
+            if self._are_up_to_date():
+                return  # another process was quicker
+            others = {dataset_of(comment) for comment in self._comments().values()} - {self._dataset, None}
+            for other in others:
+                message = (
+                    "the views in %s were of the dataset %s, and are now of %s: load one of the two with views=False"
+                )
+                log.warning(message, DATASET, other, self._dataset)
+            self._client.execute_sql(self._engine.create_dataset)
+            self._make(self._views())
+
+    def empty(self) -> bool:
+        """Let the views read no table; tell whether there are views that read ours."""
+        if self._dataset not in map(dataset_of, self._comments().values()):
+            return False
+        with self._client.begin_transaction():
+            self._make(list(views(self._engine, self._dataset, {})))
+        return True
+
+    def _make(self, wanted: Sequence[View]) -> None:
+        there = self._columns(DATASET)
+        for view in wanted:
+            # replacing it leaves the rights of others, and what they made of it, as they are
+            columns = there.get(view.name, [])
+            if columns != list(view.columns[: len(columns)]):
+                self._client.execute_sql(f"DROP VIEW {DATASET}.{view.name}")
+            self._client.execute_sql("; ".join([view.create, *view.comments]))
+
+    def _views(self) -> list[View]:
+        return list(views(self._engine, self._dataset, self._columns(self._dataset)))
+
+    def _are_up_to_date(self) -> bool:
+        there = self._comments()
+        return all(there.get(view.name) == view.comment for view in self._views())
+
+    def _comments(self) -> dict[str, str | None]:
+        return dict(self._rows(self._engine.comments, DATASET))
+
+    def _columns(self, dataset: str) -> dict[str, list[str]]:
+        """Return the columns of each table and view in a dataset."""
+        found: dict[str, list[str]] = {}
+        for table, column in self._rows(self._engine.columns, dataset):
+            found.setdefault(table, []).append(column)
+        return found
+
+    def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._client.execute_sql(query, *values) or ()]
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        with self._client.begin_transaction():
+            if self._engine.take_turns:
+                self._client.execute_sql(self._engine.take_turns)
+            yield
