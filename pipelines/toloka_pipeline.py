@@ -29,8 +29,8 @@ from dlt.common.typing import TRefreshMode
 from dlt.pipeline.progress import TCollectorArg
 
 from toloka_source import ENDPOINTS, LoadReport, TolokaError, Window, backfill, load, split_windows, toloka
+from toloka_source.bi.html_report import check_report, write_report
 from toloka_source.errors import BackfillError, ConfigurationError
-from toloka_source.html_report import check_report, write_report
 from toloka_source.windows import BY, known_destination
 
 PROGRESS = ("auto", "tqdm", "enlighten", "alive_progress", "log", "off")

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON, Warehouse
+from tests.test_bi_connections import reader
 from tests.test_command import SCRIPT, Command, command, configured
 from tests.views_place import Place, projects_of, rules_of, trainings_of
-from toloka_source.charts import MOST_FIELDS, words
+from toloka_source.bi.charts import MOST_FIELDS, words
+from toloka_source.bi.html_report import write_report
 from toloka_source.emulator import Account, Clock, Emulator
 from toloka_source.errors import DestinationError
-from toloka_source.html_report import write_report
 
 pytest_plugins = ["tests.postgres"]
 
@@ -189,6 +190,16 @@ def test_the_views_of_another_dataset_are_not_taken_for_ours(api: Emulator) -> N
     other.load()
     with pytest.raises(DestinationError, match="the views in toloka_bi aren't of this dataset"):
         write_report("report.html", place.pipeline, [report])
+
+
+def test_a_file_that_another_process_holds_when_the_page_is_to_be_written(api: Emulator, warehouse: Warehouse) -> None:
+    api.account.create_project()
+    report = warehouse.load()
+    with (
+        reader(),
+        pytest.raises(DestinationError, match=r"^loaded, but without a report: .*Could not set lock on file"),
+    ):
+        write_report("report.html", warehouse.pipeline, [report])
 
 
 def test_the_command_writes_it(

@@ -14,8 +14,8 @@ import pytest
 import toloka_source
 from tests.test_faults import fault_table
 from toloka_source import ENDPOINTS, schemas
+from toloka_source.bi.view_schemas import NUMBER, VIEWS
 from toloka_source.emulator import Emulator
-from toloka_source.view_schemas import NUMBER, VIEWS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -82,11 +82,14 @@ def test_every_module_and_script_is_in_the_picture() -> None:
 
 
 def test_the_modules_know_only_those_above_them() -> None:
-    order = ["errors", "times", "schemas", "endpoints", *re.findall(r"^        (\w+)\.py ", README, re.MULTILINE)]
-    assert len(order) == len(list((ROOT / "toloka_source").glob("[!_]*.py")))
+    order = ["errors", "times", "schemas", "endpoints", *re.findall(r"^        ([\w/]+)\.py ", README, re.MULTILINE)]
+    assert len(order) == sum(len(list((ROOT / "toloka_source" / part).glob("[!_]*.py"))) for part in ("", "bi"))
     for number, name in enumerate(order):
         text = (ROOT / "toloka_source" / f"{name}.py").read_text()
-        known = set(re.findall(r"^from toloka_source\.(\w+) import", text, re.MULTILINE))
+        known = {
+            module.replace(".", "/")
+            for module in re.findall(r"^from toloka_source\.([\w.]+) import", text, re.MULTILINE)
+        }
         for names in re.findall(r"^from toloka_source import (.*)$", text, re.MULTILINE):
             known |= set(names.split(", "))
         assert known <= set(order[:number]), name

@@ -16,9 +16,10 @@ import pytest
 
 from tests.conftest import NOON
 from tests.views_place import Place, Row, fields_of, in_order, projects_of, rules_of, trainings_of
-from toloka_source import ENDPOINTS, errors, load, run, schemas, view_sql, views
+from toloka_source import ENDPOINTS, errors, load, run, schemas
+from toloka_source.bi import view_sql, views
+from toloka_source.bi.view_schemas import NUMBER, VIEWS
 from toloka_source.emulator import MISSING, Account, Clock, Emulator, Fault
-from toloka_source.view_schemas import NUMBER, VIEWS
 
 pytest_plugins = ["tests.postgres"]
 

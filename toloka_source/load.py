@@ -27,9 +27,9 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from toloka_source.bi.views import out_of_the_way, pins_tables, publish
 from toloka_source.errors import BusyError, DestinationError, DestinationLockedError, TolokaError
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
-from toloka_source.views import out_of_the_way, pins_tables, publish
 
 log = logging.getLogger(__name__)
 

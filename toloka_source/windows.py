@@ -27,6 +27,7 @@ from dlt.pipeline.progress import TCollectorArg
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from toloka_source.bi.views import publish
 from toloka_source.endpoints import ENDPOINTS
 from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError
 from toloka_source.load import FILE_FORMATS, forget_tables, translate
@@ -35,7 +36,6 @@ from toloka_source.report import LoadReport, ResourceReport, resource_reports
 from toloka_source.scan import Window
 from toloka_source.source import toloka
 from toloka_source.times import parse_time
-from toloka_source.views import publish
 
 log = logging.getLogger(__name__)
 

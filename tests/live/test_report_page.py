@@ -15,8 +15,8 @@ from playwright.sync_api import Page, expect
 from tests.conftest import Warehouse
 from tests.live.browser import browser_page
 from tests.test_command import SCRIPT
+from toloka_source.bi.html_report import write_report
 from toloka_source.emulator import Emulator
-from toloka_source.html_report import write_report
 
 CHARTS = ["project_months", "training_months", "training_states", "fields", "rules"]
 HOSTILE = "</script><script>hacked=1</script><img src=/x onerror=hacked=1>"

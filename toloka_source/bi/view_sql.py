@@ -15,9 +15,9 @@ import pyarrow as pa
 from dlt.common.schema.typing import C_DLT_LOAD_ID, LOADS_TABLE_NAME
 
 from toloka_source import schemas
+from toloka_source.bi.view_schemas import NUMBER, RUNS, VIEWS
 from toloka_source.endpoints import ENDPOINTS
 from toloka_source.postgres import POSTGRES
-from toloka_source.view_schemas import NUMBER, RUNS, VIEWS
 
 DATASET = "toloka_bi"
 """The dataset, or schema, that holds the views and nothing else."""
@@ -193,7 +193,7 @@ def _input(engine: Engine, dataset: str, table: str, fields: Sequence[pa.Field],
 
 @cache
 def _sql(engine: str, view: str) -> str:
-    texts = files("toloka_source") / "sql"
+    texts = files("toloka_source.bi") / "sql"
     own = texts / engine / f"{view}.sql"
     return (own if own.is_file() else texts / f"{view}.sql").read_text(encoding="utf-8")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import vl_convert
 
-from toloka_source.charts import charts
+from toloka_source.bi.charts import charts
 from toloka_source.report import ResourceReport
 
 _Rows = Sequence[Mapping[str, Any]]
@@ -33,7 +33,7 @@ def page(data: Mapping[str, _Rows], reports: Sequence[ResourceReport], dataset: 
         dataset: Where the data is, in words.
     """
     script = vl_convert.javascript_bundle(_START)
-    return Template((files("toloka_source") / "page.html").read_text(encoding="utf-8")).substitute(
+    return Template((files("toloka_source.bi") / "page.html").read_text(encoding="utf-8")).substitute(
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         dataset=escape(dataset),
         body="\n".join(_body(data, reports)),

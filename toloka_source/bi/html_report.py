@@ -11,10 +11,11 @@ from typing import Any
 
 import dlt
 from dlt.common.destination import Destination
+from dlt.common.destination.exceptions import DestinationException
 
+from toloka_source.bi.view_sql import DATASET, ENGINES, dataset_of
 from toloka_source.errors import ConfigurationError, DestinationError
 from toloka_source.report import LoadReport
-from toloka_source.view_sql import DATASET, ENGINES, dataset_of
 
 Row = Mapping[str, Any]
 
@@ -116,16 +117,17 @@ def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport
         The file's size in bytes.
 
     Raises:
-        DestinationError: The views aren't of this dataset.
+        DestinationError: The views can't be read, or aren't of this dataset.
     """
-    from toloka_source.page import page  # noqa: PLC0415 - only who wants a page needs the extra
+    from toloka_source.bi.page import page  # noqa: PLC0415 - only who wants a page needs the extra
 
     engine = {"duckdb": "DuckDB", "postgres": "PostgreSQL"}[ENGINES[pipeline.destination.destination_type].name]
-    text = page(
-        _read(pipeline),
-        [part for report in reports for part in report.resources],
-        f"{pipeline.dataset_name} in {engine}",
-    )
+    try:
+        data = _read(pipeline)
+    except DestinationException as error:
+        raise DestinationError(f"loaded, but without a report: {' '.join(str(error).split())}") from error
+    parts = [part for report in reports for part in report.resources]
+    text = page(data, parts, f"{pipeline.dataset_name} in {engine}")
     _write(path, text)
     return len(text.encode())
 

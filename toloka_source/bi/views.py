@@ -14,9 +14,9 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
+from toloka_source.bi.view_schemas import RUNS
+from toloka_source.bi.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
 from toloka_source.report import ResourceReport
-from toloka_source.view_schemas import RUNS
-from toloka_source.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What people look at: views for BI tools, made after each load, and a page with charts."""
