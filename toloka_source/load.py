@@ -250,7 +250,7 @@ def translate(error: Exception) -> Exception:
         if isinstance(cause, TolokaError):
             return cause
         if "Could not set lock on file" in str(cause):
-            said = str(cause).partition("Could not set lock")[2].partition("See also")[0].strip()
+            said = re.split("However|See also", str(cause).partition("Could not set lock")[2])[0].strip()
             return DestinationLockedError(f"end the other process, then run again: could not set lock {said}")
     if _is_refusal(error):
         reason = _last_line(error)
