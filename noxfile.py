@@ -97,7 +97,7 @@ def dashboard(session: nox.Session) -> None:
     warehouse = session.posargs or [name for name in ("toloka.duckdb", "toloka_demo.duckdb") if Path(name).exists()][:1]
     if not warehouse:
         _install(session)
-        session.run("python", "pipelines/toloka_pipeline.py", "--demo")
+        session.run("python", "pipelines/toloka_pipeline.py", "--demo", "--progress", "off")
         warehouse = ["toloka_demo.duckdb"]
     command = [_superset(session), "pipelines/superset/start.py", "--folder=.nox/dashboards", *warehouse]
     session.run(*command, external=True, log=False)  # an address has a password in it

@@ -1,0 +1,126 @@
+"""Show a warehouse in Superset, on this machine alone.
+
+    python pipelines/superset/start.py --folder DIR toloka.duckdb
+    python pipelines/superset/start.py --folder DIR postgresql://user:password@host/database
+
+Superset has an environment of its own, see requirements.txt. It keeps its metadata and its key in the folder.
+"""
+# mypy: disable-error-code="import-not-found"
+
+import argparse
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+BUNDLE = Path(__file__).parent / "bundle"
+
+
+def main() -> None:
+    """Make the dashboard, or update it, and serve it until Ctrl-C."""
+    parser = argparse.ArgumentParser(description="Show a warehouse in Superset, on this machine alone.")
+    parser.add_argument("warehouse", help="a DuckDB file, or a postgresql:// address")
+    parser.add_argument("--folder", type=Path, required=True, help="where Superset keeps what is its own")
+    parser.add_argument("--bundle", type=Path, default=BUNDLE, help="what it shows (default: %(default)s)")
+    options = parser.parse_args()
+    uri, name = _connection(options.warehouse)
+    # a metadata database for each warehouse: the bundle is in it once
+    folder = options.folder.absolute() / hashlib.sha256(name.encode()).hexdigest()[:8]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    print(f"Superset gets ready for {name}, which takes up to a minute", flush=True)
+    # what Superset says is for the log, and an error of ours for the terminal
+    with (folder / "log").open("w") as log, redirect_stdout(log), redirect_stderr(log):
+        app = _superset(folder)
+        _import(app, options.bundle, uri)
+        _serve(app, _login(app))
+
+
+def _connection(warehouse: str) -> tuple[str, str]:
+    """Return the URI of connections that only read and whose times are UTC, and a name without a password."""
+    if not warehouse.startswith("postgresql://"):
+        path = Path(warehouse).absolute()
+        if not path.is_file():
+            sys.exit(f"error: no file {path}, and no postgresql:// address")
+        return f"duckdb:///{quote(str(path))}?access_mode=read_only", str(path)
+    parts = urlsplit(warehouse)
+    settings = "-c TimeZone=UTC -c default_transaction_read_only=on"
+    query = urlencode({**dict(parse_qsl(parts.query)), "options": settings}, quote_via=quote)
+    return parts._replace(query=query).geturl(), f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+
+
+def _superset(folder: Path) -> Any:  # noqa: ANN401 - Flask's app
+    key = folder / "secret_key"
+    if not key.exists():
+        key.touch(mode=0o600)
+        key.write_text(secrets.token_hex(32))
+    os.environ |= {
+        "SUPERSET_HOME": str(folder),
+        "SUPERSET_SECRET_KEY": key.read_text(),
+        "SCARF_ANALYTICS": "false",
+        "TZ": "UTC",  # DuckDB's months begin where it says
+    }
+    from superset.app import create_app  # noqa: PLC0415 - it reads these variables when it is imported
+
+    app = create_app()
+    _run(app, "db", "upgrade")
+    _run(app, "init")
+    return app
+
+
+def _run(app: Any, *command: str) -> None:  # noqa: ANN401
+    """Run one of Superset's own commands, in this process: to start one takes it many seconds."""
+    from flask.cli import ScriptInfo  # noqa: PLC0415
+    from superset.cli.main import superset  # noqa: PLC0415
+
+    superset.main(command, standalone_mode=False, obj=ScriptInfo(create_app=lambda: app))
+
+
+def _import(app: Any, bundle: Path, uri: str) -> None:  # noqa: ANN401
+    """Import the bundle, with the warehouse's address in it."""
+    with TemporaryDirectory() as folder:
+        copy = shutil.copytree(bundle, Path(folder) / "bundle")
+        (database,) = copy.glob("databases/*.yaml")
+        lines = database.read_text().splitlines()
+        lines = [f"sqlalchemy_uri: {json.dumps(uri)}" if line.startswith("sqlalchemy_uri:") else line for line in lines]
+        database.write_text("\n".join(lines))
+        _run(app, "import-directory", "--overwrite", str(copy))
+
+
+def _login(app: Any) -> str:  # noqa: ANN401
+    """Give the administrator, who is made the first time, a new password."""
+    from superset.extensions import security_manager  # noqa: PLC0415
+
+    password = secrets.token_urlsafe(12)
+    with app.app_context():
+        if user := security_manager.find_user("admin"):
+            security_manager.reset_password(user.id, password)
+        else:
+            role = security_manager.find_role("Admin")
+            security_manager.add_user("admin", "Toloka", "Admin", "admin@localhost", role, password)
+    return password
+
+
+def _serve(app: Any, password: str) -> None:  # noqa: ANN401
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    with make_server("127.0.0.1", 0, app, threaded=True) as server:
+        print(
+            f"Dashboard: http://127.0.0.1:{server.port}/superset/dashboard/toloka/",
+            f"Login: admin, password {password}",
+            "Ctrl-C ends it",
+            sep="\n",
+            file=sys.__stdout__,
+            flush=True,
+        )
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
