@@ -73,7 +73,7 @@ def server(api: Emulator, postgres: str, tmp_path_factory: pytest.TempPathFactor
         "DLT_DATA_DIR": str(folder / "dlt"),
         "RUNTIME__LOG_LEVEL": "INFO",
     }
-    example = re.search(r"```py\n(.*?)```", README, re.DOTALL)
+    example = re.search(r"^## Airflow\n.*?```py\n(.*?)```", README, re.DOTALL | re.MULTILINE)
     assert example
     with airflow_server(folder, settings, after_projects=example[1]) as running:
         running.call("POST", "pools", name="toloka", slots=4)
