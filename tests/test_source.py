@@ -376,6 +376,8 @@ def test_building_the_source_makes_no_request() -> None:
         ({"filters": {"projects": "ACTIVE"}}, "must be a table"),
         ({"table_format": "csv"}, "table_format = 'csv': unknown; use delta"),
         ({"rescan_after_hours": -1}, "rescan_after_hours = -1: must be a number of hours"),
+        ({"max_concurrency": 0}, "max_concurrency = 0: must be a whole number, 1 or more"),
+        ({"max_concurrency": 1.5}, "max_concurrency = 1.5: must be a whole number, 1 or more"),
     ],
 )
 def test_arguments_that_can_not_work_are_refused_before_any_request(
