@@ -94,7 +94,7 @@ def load() -> dict[str, Any]:
         destination, dataset, arguments = _settings()
         # in dlt's usual folder: its lock keeps a retry off while a process that Airflow has lost is still at work
         pipeline = dlt.pipeline("toloka", destination=destination, dataset_name=dataset)
-        return _plain(toloka_source.load(pipeline, toloka_source.toloka(**arguments)))
+        return _plain(toloka_source.load(pipeline, toloka_source.toloka(**arguments), views=True))
 
 
 @task
@@ -122,7 +122,7 @@ def load_window(window: Mapping[str, str]) -> dict[str, Any]:
 
         destination, dataset, arguments = _settings()
         start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
-        return _plain(load(Window(start, end), destination, dataset, **arguments))
+        return _plain(load(Window(start, end), destination, dataset, views=True, **arguments))
 
 
 @task(trigger_rule="none_failed_min_one_success")

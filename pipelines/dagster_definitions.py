@@ -145,7 +145,7 @@ def tables(context: dg.AssetExecutionContext, toloka_api: Toloka) -> Iterator[dg
     selected = [name for name in ENDPOINTS if table_key(name) in context.selected_asset_keys]
     with one_line_failures(context.op_execution_context):
         pipeline = toloka_api.pipeline()
-        report = load(pipeline, toloka_api.source().with_resources(*selected))
+        report = load(pipeline, toloka_api.source().with_resources(*selected), views=True)
     for resource in report.resources:
         context.log.info(summary(resource))
         columns = dg.MetadataValue.table_schema(column_schema(pipeline.default_schema, resource.name))
@@ -156,24 +156,24 @@ def tables(context: dg.AssetExecutionContext, toloka_api: Toloka) -> Iterator[dg
 def summary(resource: ResourceReport) -> str:
     """Return a run's report on a resource, for the log."""
     start = "everything" if resource.window_start is None else f"{resource.window_start:%Y-%m-%d %H:%M:%S}"
+    end = "ended early" if resource.window_end is None else f"{resource.window_end:%Y-%m-%d %H:%M:%S} UTC"
     return (
         f"{resource.name}: rows {resource.rows}, rejected {resource.rejected}, requests {resource.requests}, "
-        f"retries {resource.retries}, window {start} .. {resource.window_end:%Y-%m-%d %H:%M:%S} UTC, "
-        f"{resource.seconds:.1f} s"
+        f"retries {resource.retries}, window {start} .. {end}, {resource.seconds:.1f} s"
     )
 
 
 def report_metadata(resource: ResourceReport) -> dict[str, dg.MetadataValue[Any]]:
     """Return what a run did for a resource, as a materialization shows it."""
     value = dg.MetadataValue
-    start = resource.window_start
+    start, end = resource.window_start, resource.window_end
     return {
         "rows": value.int(resource.rows),
         "rejected": value.int(resource.rejected),
         "requests": value.int(resource.requests),
         "retries": value.int(resource.retries),
         "window_start": value.text("everything") if start is None else value.timestamp(start),
-        "window_end": value.timestamp(resource.window_end),
+        "window_end": value.text("ended early") if end is None else value.timestamp(end),
         "seconds": value.float(round(resource.seconds, 3)),
     }
 
@@ -254,7 +254,9 @@ def backfill(context: dg.AssetExecutionContext, toloka_api: Toloka) -> None:
     months = context.partition_time_window
     for window in split_windows(months.start, months.end, "month"):
         with one_line_failures(context.op_execution_context):
-            report = load_window(window, toloka_api.destination, toloka_api.dataset, **toloka_api.arguments())
+            report = load_window(
+                window, toloka_api.destination, toloka_api.dataset, views=True, **toloka_api.arguments()
+            )
         metadata = {"dagster/partition_row_count": sum(resource.rows for resource in report.resources)}
         for resource in report.resources:
             context.log.info(summary(resource))

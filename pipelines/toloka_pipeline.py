@@ -15,6 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             source = _source(options)
             pipeline = _pipeline("toloka", options.destination, options)
-            report = load(pipeline, source)
+            report = load(pipeline, source, views=True)
             _print_report(report)
             _write_page(pipeline, [report], options)
             _print_next_step(pipeline)
@@ -106,6 +107,10 @@ def _common_options() -> argparse.ArgumentParser:
 
 
 def _pipeline(name: str, destination: Any, options: argparse.Namespace, suffix: str = "") -> dlt.Pipeline:  # noqa: ANN401
+    destination = known_destination(destination)
+    # a relative path counts from here; dlt's own counts from where this pipeline ran for the very first time
+    if "local_dir" in destination.spec.get_resolvable_fields():
+        destination.config_params.setdefault("local_dir", str(Path.cwd()))
     pipeline = dlt.pipeline(
         name,
         destination=destination,
@@ -155,26 +160,30 @@ def _backfill(options: argparse.Namespace) -> int:
     check_report(options.report, known_destination(options.destination))
     windows = split_windows(options.start_date, options.end_date, options.by)
     given = {"environment": options.environment, "strict": options.strict or None}
-    results = backfill(
-        windows,
-        options.destination,
-        options.dataset,
-        _resources(options.resources),
-        workers=options.workers,
-        **{name: value for name, value in given.items() if value is not None},
-    )
     total: Counter[str] = Counter()
     failed: Sequence[tuple[Window, Exception]] = ()
-    loaded = 0
     reports: list[LoadReport] = []
+
+    def show(window: Window, report: LoadReport) -> None:
+        total.update(_counts(report))
+        reports.append(report)
+        line = _line(_counts(report), report.seconds)
+        print(f"{len(reports)} of {len(windows)}  {_range(window)}  {line}", flush=True)
+
     try:
-        for loaded, (window, report) in enumerate(results, 1):
-            total.update(_counts(report))
-            reports.append(report)
-            print(f"{loaded} of {len(windows)}  {_range(window)}  {_line(_counts(report), report.seconds)}", flush=True)
+        backfill(
+            windows,
+            options.destination,
+            options.dataset,
+            _resources(options.resources),
+            workers=options.workers,
+            views=True,
+            on_loaded=show,
+            **{name: value for name, value in given.items() if value is not None},
+        )
     except BackfillError as error:
         failed = error.failed
-    print(f"{loaded} of {len(windows)} windows  {_line(total, monotonic() - started)}")
+    print(f"{len(reports)} of {len(windows)} windows  {_line(total, monotonic() - started)}")
     _print_rejected(total["rejected"])
     for window, reason in failed:
         _fail(f"{_range(window)}: {reason}", options, 1)
@@ -250,7 +259,7 @@ def _demo(options: argparse.Namespace) -> None:
             # an edit is no change that a cursor sees: a whole scan after this day would hide what the cursor does
             arguments = {} if options.full else {"rescan_after_hours": None}
             source = _source(options, token="any", base_url=api.base_url, **arguments)  # noqa: S106 - no secret
-            report = load(pipeline, source, refresh)
+            report = load(pipeline, source, refresh, views=True)
             _print_report(report)
             return report
 
@@ -278,7 +287,8 @@ def _print_report(report: LoadReport) -> None:
     rows = [("resource", "rows", "requests", "window (UTC)", "seconds")]
     for resource in report.resources:
         start = "everything" if resource.window_start is None else f"{resource.window_start:%Y-%m-%d %H:%M:%S}"
-        window = f"{start} .. {resource.window_end:%Y-%m-%d %H:%M:%S}"
+        end = "ended early" if resource.window_end is None else f"{resource.window_end:%Y-%m-%d %H:%M:%S}"
+        window = f"{start} .. {end}"
         rows.append((resource.name, f"{resource.rows}", f"{resource.requests}", window, f"{resource.seconds:.1f}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

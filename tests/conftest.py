@@ -47,6 +47,9 @@ def api(clock: Clock) -> Iterator[Emulator]:
 class Warehouse:
     """A pipeline into DuckDB that loads from an emulator, and what is in its tables."""
 
+    views = False
+    """Whether a load makes the views for BI tools."""
+
     def __init__(self, api: Emulator, name: str = "toloka") -> None:
         """Attach to the pipeline, or make it."""
         self.api = api
@@ -59,7 +62,7 @@ class Warehouse:
     def load(self, **arguments: Any) -> LoadReport:
         """Run once; the emulator's list of requests then holds this run's."""
         self.api.clear_requests()
-        return load(self.pipeline, self.source(**arguments))
+        return load(self.pipeline, self.source(**arguments), views=self.views)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return a table without dlt's column, in the order of ids as numbers, JSON parsed."""

@@ -2,20 +2,18 @@
 
     python killed.py script.py
 
-imports everything once, then forks a process for each line of JSON on its input (`folder`, `stage`, `seconds`), waits
-until it ended and answers with another line (`code`, as subprocess has it, and `seconds`).
+imports everything once, then forks a process for each line of JSON on its input (`folder`, `step`, `seconds`), waits
+until it ended and answers with another line (`code`, as subprocess has it, and `seconds`). A run that came to its end
+leaves the number of its steps on disk in `steps.txt`.
 """
 
 import gc
 import importlib
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from functools import wraps
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from time import monotonic
@@ -25,56 +23,28 @@ from typing import Any
 WARM = ("duckdb", "pyarrow.parquet", "dlt.destinations.impl.duckdb.duck", "dlt.destinations.dataset", "dlt.load.load")
 
 
-def die() -> None:
-    """Kill this process, as the system does when memory runs out: nothing is cleaned up."""
-    os.kill(os.getpid(), signal.SIGKILL)
+STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
+"""What Python tells of before it does it (`sys.addaudithook`); writing a file is another."""
 
 
-def die_at(stage: str) -> None:
-    """Arrange this process's death.
+class Steps:
+    """Counts the steps of this process on disk, and kills it before one of them, as the system does."""
 
-    "before 2 module:Class.function" is at the start of the second call, "after" at its end. Anything else in that
-    place is what a method that empties its `working_dir` has deleted when it dies: patterns, with commas between.
-    """
-    when, number, name = stage.split()
-    module, _, path = name.partition(":")
-    *parents, last = path.split(".")
-    owner: Any = importlib.import_module(module)
-    for parent in parents:
-        owner = getattr(owner, parent)
-    setattr(owner, last, deadly(getattr(owner, last), when, int(number)))
+    def __init__(self, last: int | None) -> None:
+        """Begin to count; no step is the last one unless there is a number."""
+        self.done = 0
+        self._last = last
+        self._counting = threading.Lock()
+        sys.addaudithook(self._see)
 
-
-def deadly(function: Callable[..., Any], when: str, number: int) -> Callable[..., Any]:
-    """Return the function, except that its call of this number is the last thing that the process does."""
-    lock = threading.Lock()
-    calls = 0
-
-    @wraps(function)
-    def call(*arguments: Any, **keywords: Any) -> Any:
-        nonlocal calls
-        with lock:
-            calls += 1
-            is_last = calls == number
-        if is_last and when != "after":
-            if when != "before":
-                delete(Path(arguments[0].working_dir), when.split(","))
-            die()
-        result = function(*arguments, **keywords)
-        if is_last:
-            die()
-        return result
-
-    return call
-
-
-def delete(folder: Path, patterns: list[str]) -> None:
-    """Delete what matches a pattern: the order in which a folder is deleted is nobody's promise."""
-    for path in [path for pattern in patterns for path in folder.glob(pattern)]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    def _see(self, event: str, arguments: tuple[Any, ...]) -> None:
+        is_write = event == "open" and isinstance(arguments[1], str) and not set(arguments[1]).isdisjoint("wax+")
+        if event not in STEPS and not is_write:
+            return
+        with self._counting:
+            if self.done == self._last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.done += 1
 
 
 def imported(script: str) -> ModuleType:
@@ -93,9 +63,10 @@ def run(command: ModuleType, order: dict[str, Any]) -> int:
     with Path("output.txt").open("ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    if order["stage"]:
-        die_at(order["stage"])
+    steps = Steps(order["step"])
     code: int = command.main(["--progress", "off"])
+    done = steps.done
+    Path("steps.txt").write_text(str(done), encoding="ascii")
     sys.stdout.flush()
     sys.stderr.flush()
     return code

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.year import MARCH, YEAR, Place
-from toloka_source import backfill
+from toloka_source import LoadReport, Window, backfill
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.errors import (
     AuthenticationError,
@@ -33,7 +33,11 @@ def postgres_place(new_database: Callable[[], Place]) -> Place:
 
 
 def test_a_year_by_four_workers(postgres_place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
-    results = list(backfill(YEAR, postgres_place.destination, workers=4, **arguments))
+    seen: list[tuple[Window, LoadReport]] = []
+    results = backfill(
+        YEAR, postgres_place.destination, workers=4, on_loaded=lambda *loaded: seen.append(loaded), **arguments
+    )
+    assert seen == results
     assert results[0][0] == YEAR[0]
     assert sorted((window.start for window, _ in results), key=str) == [window.start for window in YEAR]
     for window, report in results:
@@ -56,7 +60,7 @@ def test_duckdb_is_loaded_one_window_after_the_other(
 def test_a_wrong_token_fails_once(postgres_place: Place, clock: Clock) -> None:
     with Emulator(Account(clock), tokens={"right"}) as api:
         with pytest.raises(AuthenticationError) as raised:
-            list(backfill(YEAR, postgres_place.destination, token="wrong", base_url=api.base_url))  # noqa: S106
+            backfill(YEAR, postgres_place.destination, token="wrong", base_url=api.base_url)  # noqa: S106
         assert 1 <= len(api.requests) <= 2
     assert "load_window" in "".join(raised.value.__notes__)
 
@@ -65,29 +69,28 @@ def test_what_fails_does_not_stop_the_others(
     postgres_place: Place, year: Emulator, arguments: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     windows = YEAR[2:6]
-    results = backfill(windows, postgres_place.destination, workers=2, strict=True, **arguments)
-    assert sorted((next(results)[0], next(results)[0]), key=str) == [YEAR[3], YEAR[4]]
     with pytest.raises(BackfillError, match="2 windows were not loaded") as raised:
-        next(results)
+        backfill(windows, postgres_place.destination, workers=2, strict=True, **arguments)
+    assert sorted((window for window, _ in raised.value.loaded), key=str) == [YEAR[3], YEAR[4]]
     assert [window for window, _ in raised.value.failed] == [MARCH, YEAR[5]]
     assert all(isinstance(error, RejectedItemsError) for _, error in raised.value.failed)
     assert [message.partition(": ")[0] for message in caplog.messages] == [
         "window 20250301_20250401",
         "window 20250601_20250701",
     ]
-    list(backfill([MARCH, YEAR[5]], postgres_place.destination, **arguments))
+    backfill([MARCH, YEAR[5]], postgres_place.destination, **arguments)
     postgres_place.assert_complete(year.account, windows)
 
 
 def test_no_window_is_begun_when_all_would_fail(
     postgres_place: Place, year: Emulator, arguments: dict[str, Any]
 ) -> None:
-    results = backfill(YEAR, postgres_place.destination, workers=2, **arguments)
-    next(results)
-    year.clear_requests()
-    year.fail(Fault.status(401), times=None)
+    def lose_the_right(_window: Window, _report: LoadReport) -> None:
+        year.clear_requests()
+        year.fail(Fault.status(401), times=None)
+
     with pytest.raises(BackfillError, match="11 windows were not loaded") as raised:
-        list(results)
+        backfill(YEAR, postgres_place.destination, workers=2, on_loaded=lose_the_right, **arguments)
     assert len(year.requests) <= 4
     assert all(isinstance(error, AuthenticationError) for _, error in raised.value.failed)
 
@@ -116,9 +119,9 @@ def test_killed_workers(
             assert [window for window, _ in backfill([MARCH], postgres_place.destination, **arguments)] == [MARCH]
         else:
             with pytest.raises(BackfillError) as raised:
-                list(backfill([MARCH], postgres_place.destination, **arguments))
+                backfill([MARCH], postgres_place.destination, **arguments)
             assert "killed 3 times" in str(raised.value.failed[0][1])
-            list(backfill([MARCH], postgres_place.destination, **arguments))
+            backfill([MARCH], postgres_place.destination, **arguments)
     finally:
         done.set()
         killer.join()
@@ -137,12 +140,16 @@ def interrupt_when_asked(year: Emulator) -> None:
 
 
 def test_an_interrupt_ends_the_workers(postgres_place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
-    results = backfill(YEAR, postgres_place.destination, workers=2, **arguments)
-    next(results)
-    year.fail(Fault.hang(60), times=None)
-    Thread(target=interrupt_when_asked, args=(year,)).start()
-    with pytest.raises(KeyboardInterrupt):
-        next(results)
+    def interrupt(_window: Window, _report: LoadReport) -> None:
+        year.fail(Fault.hang(60), times=None)
+        Thread(target=interrupt_when_asked, args=(year,)).start()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            backfill(YEAR, postgres_place.destination, workers=2, on_loaded=interrupt, **arguments)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not [process for process in active_children() if process.name.startswith("toloka 2025")]
     postgres_place.assert_swept()
 
@@ -159,7 +166,7 @@ def test_no_secret_is_on_a_command_line(postgres_place: Place, year: Emulator, a
 
     looking = Thread(target=look)
     looking.start()
-    list(backfill([MARCH], postgres_place.destination, **arguments))
+    backfill([MARCH], postgres_place.destination, **arguments)
     done.set()
     looking.join()
     password = postgres_place.destination.config_params["credentials"].split(":")[2].split("@")[0]
@@ -171,6 +178,9 @@ def test_no_secret_is_on_a_command_line(postgres_place: Place, year: Emulator, a
     ("arguments", "said"),
     [
         ({"workers": 0}, "workers = 0: must be 1 or more"),
+        ({"workers": True}, "workers = True: must be 1 or more"),
+        ({"views": "toloka_data"}, "views = 'toloka_data': holds the tables"),
+        ({"start_date": "2026-01-01"}, "start_date = '2026-01-01': is the window's own"),
         ({"resources": ["pools"]}, "resources = 'pools': unknown"),
         ({"environment": "prod"}, "environment = 'prod': unknown"),
     ],
@@ -182,4 +192,4 @@ def test_arguments_that_cannot_work(arguments: dict[str, Any], said: str) -> Non
 
 def test_a_destination_without_credentials() -> None:
     with pytest.raises(ConfigurationError, match="destination = 'postgres': Missing 1 field"):
-        list(backfill(YEAR, "postgres", token="any"))  # noqa: S106
+        backfill(YEAR, "postgres", token="any")  # noqa: S106

@@ -99,6 +99,7 @@ def stop_as_it_writes(load: subprocess.Popen[str]) -> None:
 @pytest.fixture
 def loaded(api: Emulator, warehouse: Warehouse) -> Warehouse:
     """Load one project."""
+    warehouse.views = True
     api.account.create_project()
     warehouse.load()
     return warehouse

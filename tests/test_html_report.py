@@ -143,6 +143,7 @@ def test_names_are_text_whatever_is_in_them(
 
 
 def test_the_page_allows_its_own_script_alone(warehouse: Warehouse, own_folder: Path) -> None:
+    warehouse.views = True
     write_report("report.html", warehouse.pipeline, [warehouse.load()])
     text = (own_folder / "report.html").read_text()
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)

@@ -26,77 +26,17 @@ SCRIPT = Path(__file__).parents[1] / "pipelines" / "toloka_pipeline.py"
 MOMENTS = range(int(os.environ.get("TOLOKA_KILLS", "60")))
 KILLED = -9
 
-PIPELINE = "dlt.pipeline.pipeline:Pipeline"
-EXTRACT = "dlt.extract.extract:Extract"
-EXTRACTED = "dlt.extract.storage:ExtractStorage"
-NORMALIZE = "dlt.normalize.normalize:Normalize"
-STORAGE = "dlt.common.storages.load_storage:LoadStorage"
-PACKAGES = "dlt.common.storages.load_package:PackageStorage"
-LOAD = "dlt.load.load:Load"
-JOB = "dlt.common.destination.client:RunnableLoadJob"
-CLIENT = "dlt.destinations.impl.duckdb.duck:DuckDbClient"
-SQL = "dlt.destinations.impl.duckdb.sql_client:DuckDbSqlClient"
+SHARES = [number / 40 for number in range(40)]
+"""Where in a run it is killed: before the step on disk that so large a part of all its steps precede."""
 
-EXTRACTING = [
-    "before 1 toloka_source.client:Client.get_page",
-    "after 1 toloka_source.client:Client.get_page",
-    "after 2 toloka_source.client:Client.get_page",
-    f"before 1 {EXTRACTED}.commit_new_load_package",
-    f"before 1 {EXTRACT}.commit_packages",
-    f"after 1 {EXTRACT}.commit_packages",
-    f"after 1 {PIPELINE}.extract",
-]
-NORMALIZING = [
-    "before 1 dlt.normalize.normalize:w_normalize_files",
-    "after 1 dlt.normalize.normalize:w_normalize_files",
-    f"before 1 {STORAGE}.commit_new_load_package",
-    f"after 1 {STORAGE}.commit_new_load_package",  # one load id is in both folders
-    f"after 1 {NORMALIZE}.spool_schema_files",
-    f"after 1 {PIPELINE}.normalize",
-]
-LOADING = [
-    f"before 1 {LOAD}.initialize_package",
-    f"after 1 {LOAD}.initialize_package",
-    *(f"{when} {number} {JOB}.run_managed" for number in range(1, 6) for when in ("before", "after")),
-    *(f"after {number} {LOAD}.create_followup_jobs" for number in (1, 3)),
-    *(f"{when} {number} {PACKAGES}.complete_job" for number in (1, 5) for when in ("before", "after")),
-    *(f"before {number} {PACKAGES}.save_pending_transition" for number in (1, 4)),
-    f"before 1 {SQL}.commit_transaction",
-    f"after 1 {SQL}.commit_transaction",
-    f"before 2 {SQL}.commit_transaction",
-    f"after 2 {SQL}.commit_transaction",
-]
-COMPLETING = [
-    f"before 1 {LOAD}.complete_package",
-    f"before 1 {CLIENT}.complete_load",
-    f"after 1 {CLIENT}.complete_load",
-    f"before 1 {STORAGE}.complete_load_package",
-    f"after 1 {STORAGE}.complete_load_package",
-    f"after 1 {LOAD}.complete_package",
-    f"after 1 {PIPELINE}.run",
-    "after 1 toloka_source.load:_load",
-]
-STAGES = [*EXTRACTING, *NORMALIZING, *LOADING, *COMPLETING]
+FIRST_SHARES = SHARES[::2]
+"""The same of a first run."""
 
-FIRST_STAGES = [
-    *EXTRACTING[5:],
-    *NORMALIZING[3:],
-    f"after 1 {LOAD}.initialize_package",
-    *(f"{when} {number} {JOB}.run_managed" for number in (1, 3) for when in ("before", "after")),
-    *COMPLETING[1::2],
-]
-"""The same of a first run, which has fewer jobs: it merges with nothing."""
+IDLE_SHARES = SHARES[::2]
+"""The same of a run that finds nothing new."""
 
-BOTH_FOLDERS = f"after 1 {STORAGE}.commit_new_load_package"
-NORMALIZED = f"after 1 {PIPELINE}.normalize"
-EMPTIED = f"{PIPELINE}._wipe_working_folder"
-HALVES = ["schemas/*", "load/normalized/*/*_jobs/*.parquet", "normalize,load/normalized/*/*_jobs/*.parquet", "[!s]*"]
-HEALING = [
-    *((left, f"{when} 1 {EMPTIED}") for left in (BOTH_FOLDERS, NORMALIZED) for when in ("before", *HALVES, "after")),
-    *((left, f"after 1 {PIPELINE}.drop") for left in (BOTH_FOLDERS, NORMALIZED)),
-    *((NORMALIZED, stage) for stage in (f"after 2 {JOB}.run_managed", f"before 1 {STORAGE}.complete_load_package")),
-]
-"""What a first killed run left, and where the run that heals it is killed."""
+HEALING = [(left, step) for left in (0.4, 0.55, 0.7, 0.85) for step in (0, 1, 2, 3, 5, 8, 13, 21)]
+"""What part of a first run was done when it was killed, and how many steps the run after it does until it is, too."""
 
 
 class Runs:
@@ -110,11 +50,11 @@ class Runs:
         self.folder.mkdir()
         self._server = server
 
-    def run(self, stage: str | None = None, seconds: float | None = None) -> dict[str, Any]:
-        """Run the command, killed at a stage or after some seconds if it comes to that; return code and seconds."""
+    def run(self, step: int | None = None, seconds: float | None = None) -> dict[str, Any]:
+        """Run the command, killed before a step on disk or after some seconds; return its answer."""
         assert self._server.stdin
         assert self._server.stdout
-        order = {"folder": str(self.folder), "stage": stage, "seconds": seconds}
+        order = {"folder": str(self.folder), "step": step, "seconds": seconds}
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()
         answer: dict[str, Any] = json.loads(self._server.stdout.readline())
@@ -143,6 +83,10 @@ class Runs:
         else:
             shutil.copytree(self.home / "kept", self.folder)
 
+    def steps(self) -> int:
+        """Return how many steps on disk the last run took, which came to its end."""
+        return int((self.folder / "steps.txt").read_text())
+
     def assert_right(self) -> None:
         """Run once more; then the tables equal the account, and nothing is left to load."""
         answer = self.run()
@@ -152,7 +96,8 @@ class Runs:
             for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
                 assert rows(connection, name) == expected_rows(objects, ENDPOINTS[name].schema)
         for left in ("normalize/extracted", "load/normalized"):
-            assert [*(self.folder / "dlt" / "pipelines" / "toloka" / left).glob("*")] == []
+            packages = (self.folder / "dlt" / "pipelines" / "toloka" / left).glob("*/")
+            assert [path for path in packages if path.is_dir()] == []
 
 
 def rows(connection: duckdb.DuckDBPyConnection, table: str) -> list[dict[str, Any]]:
@@ -212,25 +157,50 @@ def duration(runs: Runs) -> float:
     return max(taken)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_killed_at_a_stage(runs: Runs, stage: str) -> None:
+@pytest.fixture(scope="module")
+def steps(runs: Runs) -> int:
+    """Return how many steps on disk a run takes that isn't killed."""
     runs.restore()
-    assert runs.run(stage)["code"] == KILLED
-    runs.assert_right()
+    assert runs.run()["code"] == 0
+    return runs.steps()
 
 
-@pytest.mark.parametrize("stage", FIRST_STAGES)
-def test_killed_at_a_stage_of_the_very_first_load(runs: Runs, stage: str) -> None:
+@pytest.fixture(scope="module")
+def first_steps(runs: Runs) -> int:
+    """Return the same of a first run."""
     runs.restore(is_empty=True)
-    assert runs.run(stage)["code"] == KILLED
+    assert runs.run()["code"] == 0
+    return runs.steps()
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_killed_before_a_step_on_disk(runs: Runs, steps: int, share: float) -> None:
+    runs.restore()
+    assert runs.run(int(share * steps))["code"] == KILLED
     runs.assert_right()
 
 
-@pytest.mark.parametrize(("left", "stage"), HEALING)
-def test_killed_again_while_it_heals(runs: Runs, left: str, stage: str) -> None:
+@pytest.mark.parametrize("share", FIRST_SHARES)
+def test_killed_before_a_step_of_the_very_first_load(runs: Runs, first_steps: int, share: float) -> None:
+    runs.restore(is_empty=True)
+    assert runs.run(int(share * first_steps))["code"] == KILLED
+    runs.assert_right()
+
+
+@pytest.mark.parametrize("share", IDLE_SHARES)
+def test_killed_before_a_step_of_an_idle_run(runs: Runs, share: float) -> None:
     runs.restore()
-    assert runs.run(left)["code"] == KILLED
-    assert runs.run(stage)["code"] == KILLED
+    for _ in range(3):  # the first brings rows, the second clears away after it
+        assert runs.run()["code"] == 0
+    assert runs.run(int(share * runs.steps()))["code"] == KILLED
+    runs.assert_right()
+
+
+@pytest.mark.parametrize(("left", "step"), HEALING)
+def test_killed_again_while_it_heals(runs: Runs, steps: int, left: float, step: int) -> None:
+    runs.restore()
+    assert runs.run(int(left * steps))["code"] == KILLED
+    assert runs.run(step)["code"] == KILLED
     runs.assert_right()
 
 

@@ -12,7 +12,7 @@ LOAD = """
 import dlt, sys
 from toloka_source import load, toloka
 pipeline = dlt.pipeline("toloka", destination="duckdb", dataset_name="toloka_data")
-load(pipeline, toloka(token="any", base_url=sys.argv[1]))
+load(pipeline, toloka(token="any", base_url=sys.argv[1]), views=True)
 with pipeline.sql_client() as client:
     print(client.execute_sql("SELECT count(*) FROM toloka_bi.projects")[0][0])
 """

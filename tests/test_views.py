@@ -277,7 +277,7 @@ def test_loads_has_a_row_for_each_run(place: Place, clock: Clock) -> None:
     place.load()  # finds nothing
     clock.advance(hours=1)
     account.create_project()
-    load(place.pipeline, place.source().with_resources("projects"))
+    load(place.pipeline, place.source().with_resources("projects"), views=True)
     place.load(start_date="2020-01-01", end_date=NOON + timedelta(hours=9))
     rows = sorted(place.view("loads"), key=lambda row: row["loaded_at"])
     hours = [0, 1, 1, 1]  # only the projects were looked at again; a back-fill doesn't tell what else there is
@@ -390,7 +390,7 @@ def test_without_views(place: Place) -> None:
 def test_another_destination_has_none(api: Emulator, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "toloka_source")
     pipeline = dlt.pipeline("toloka", destination=dlt.destinations.filesystem("lake"), dataset_name="toloka_data")
-    load(pipeline, Place(api, None).source())
+    load(pipeline, Place(api, None).source(), views=True)
     said = [record.levelname for record in caplog.records if "toloka_bi" in record.message]
     assert said == ["INFO"]
 
@@ -400,7 +400,7 @@ def test_another_destination_has_none(api: Emulator, caplog: pytest.LogCaptureFi
 
 def test_tables_that_are_not_there_yet(place: Place, clock: Clock) -> None:
     fill(place.api.account, clock)
-    load(place.pipeline, place.source().with_resources("projects"))
+    load(place.pipeline, place.source().with_resources("projects"), views=True)
     assert len(place.view("projects")) == 60
     assert {row["trainings"] for row in place.view("projects")} == {0}
     assert place.view("trainings") == []
@@ -487,7 +487,7 @@ def test_views_are_there_while_tables_are_dropped(
                 return do(*arguments, **keywords)
 
             patch.setattr(dlt.Pipeline, step, watched)
-        load(place.pipeline, place.source(), "drop_sources")
+        load(place.pipeline, place.source(), "drop_sources", views=True)
     assert seen == [[60, 80], [60, 80], [0, 0]]
     assert_views_show_the_account(place)
 
@@ -500,7 +500,7 @@ def test_a_refresh_that_fails_leaves_the_views(
     place.load()
     place.api.fail(Fault.status(403), on="trainings")
     with pytest.raises(errors.PermissionDeniedError):
-        load(place.pipeline, place.source(), "drop_sources")
+        load(place.pipeline, place.source(), "drop_sources", views=True)
     assert_views_show_the_account(place)
     place.api.clear_faults()
 
@@ -510,7 +510,7 @@ def test_a_refresh_that_fails_leaves_the_views(
     with monkeypatch.context() as patch:
         patch.setattr(dlt.Pipeline, "load", stop)
         with pytest.raises(KeyboardInterrupt):
-            load(place.pipeline, place.source(), "drop_sources")
+            load(place.pipeline, place.source(), "drop_sources", views=True)
     assert_views_show_the_account(place)
     # the package that is left drops the tables
     place.load()
@@ -520,7 +520,7 @@ def test_a_refresh_that_fails_leaves_the_views(
 def test_views_that_a_killed_refresh_left_empty(place: Place, clock: Clock) -> None:
     fill(place.api.account, clock)
     place.load()
-    with views._database(place.pipeline) as database:  # noqa: SLF001 - dlt has done nothing else by then
+    with views._database(place.pipeline, view_sql.DATASET) as database:  # noqa: SLF001 - dlt has done nothing else by then
         assert database.empty()
     assert [len(place.view(name)) for name in VIEWS] == [0] * len(VIEWS)
     place.load()
@@ -536,7 +536,7 @@ def test_views_of_another_dataset_are_taken_over(
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
     place.api.account.create_project()
     # dlt itself connects to no schema of PostgreSQL that has more than letters in its name
-    name = "OtherData" if place.is_postgres else "Other 'data'; --"
+    name = "OtherData" if place.is_postgres else "Other 'data' --"
     other = attach(name, enable_dataset_name_normalization=False)
     other.load()
     said = [record.message for record in caplog.records if record.levelname == "WARNING"]
@@ -618,7 +618,7 @@ def test_readers_need_no_right_but_that_to_the_views(
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         reader.ask("SELECT * FROM toloka_data.projects")
     for refresh in (None, "drop_sources"):
-        load(postgres_place.pipeline, postgres_place.source(), refresh)
+        load(postgres_place.pipeline, postgres_place.source(), refresh, views=True)
         assert [len(reader.view(name)) > 0 for name in VIEWS] == [True] * len(VIEWS)
 
 

@@ -25,7 +25,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.window_process import NO_LOCK, SHARED_STAGING, side_by_side, start
+from tests.window_process import NO_LOCK, SHARED_STAGING, side_by_side, start, steps_of
 from tests.year import END, MARCH, START, YEAR, Place, fits, within
 from toloka_source import LoadReport, Window, load, load_window, split_windows, toloka, window_name
 from toloka_source.emulator import Clock, Emulator, Fault
@@ -157,29 +157,15 @@ def test_a_merge_waits_for_another_merge_of_the_same_object(
     assert place.ask("SELECT count(*) FROM trainings WHERE id = '45'") == [(found,)]
 
 
-MERGE = "dlt.destinations.job_client_impl:SqlLoadJob.run"
-DROP = "dlt.destinations.sql_client:SqlClientBase.drop_dataset"
-
-
-@pytest.mark.parametrize(
-    "stage",
-    [
-        "after 1 toloka_source.client:Client.get_page",
-        "before 1 dlt.load.load:Load.complete_package",
-        f"before 1 {MERGE}",
-        f"after 1 {MERGE}",
-        f"after 3 {MERGE}",
-        f"before 1 {DROP}",
-    ],
-)
-def test_a_killed_window_is_loaded_again(place: Place, year: Emulator, arguments: dict[str, Any], stage: str) -> None:
+@pytest.mark.parametrize("share", [0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.9, 0.97])
+def test_a_killed_window_is_loaded_again(place: Place, year: Emulator, arguments: dict[str, Any], share: float) -> None:
     spring = YEAR[1:4]
-    for window in (spring[0], spring[2]):
-        load_window(window, place.destination, **arguments)
-    process = start(MARCH, place.destination, arguments, stage=stage)
+    for window in spring:
+        process = start(window, place.destination, arguments)
+        process.join()
+    process = start(MARCH, place.destination, arguments, step=int(share * steps_of(MARCH)))
     process.join()
     assert process.exitcode == -9
-    assert list(Path(os.environ["DLT_DATA_DIR"]).glob("pipelines/*toloka_data_2*"))
     load_window(MARCH, place.destination, **arguments)
     place.assert_complete(year.account, spring)
     place.assert_swept()

@@ -21,6 +21,8 @@ OPERATORS = {"EQ": "=", "NE": "!=", "GT": ">", "GTE": ">=", "LT": "<", "LTE": "<
 class Place(Warehouse):
     """A pipeline into a DuckDB file or a PostgreSQL database, read without dlt."""
 
+    views = True
+
     def __init__(self, api: Emulator, url: str | None, dataset: str = "toloka_data", **settings: Any) -> None:
         """Attach to the database at the URL, or to DuckDB's file."""
         self.api = api

@@ -2,12 +2,13 @@
 
 import os
 from multiprocessing import connection, get_context
+from pathlib import Path
 from typing import Any
 
 import dlt
 
-from tests.killed import WARM, die_at
-from toloka_source import Window, load_window, windows
+from tests.killed import WARM, Steps
+from toloka_source import Window, load_window, window_name, windows
 
 SHARED_STAGING, NO_LOCK = "shared staging", "no lock"
 """What a process may be made to do without."""
@@ -22,15 +23,25 @@ def work(
     destination: Any,
     arguments: dict[str, Any],
     without: str | None,
-    stage: str | None,
+    step: int | None,
 ) -> None:
-    """Load the window; die at a stage, see `die_at`."""
+    """Load the window, and note the steps on disk that it takes; die before one of them if there is a number."""
     os.environ.update(environment)  # the server has that of the first test
     if without:
         spoil(without)
-    if stage:
-        die_at(stage)
+    steps = Steps(step)
     load_window(window, destination, **arguments)
+    done = steps.done
+    _noted(window).write_text(str(done), encoding="ascii")
+
+
+def steps_of(window: Window) -> int:
+    """Return how many steps on disk the last load of a window took that came to its end."""
+    return int(_noted(window).read_text(encoding="ascii"))
+
+
+def _noted(window: Window) -> Path:
+    return Path(os.environ["DLT_DATA_DIR"], f"steps-{window_name(window)}.txt")
 
 
 def spoil(without: str) -> None:
@@ -51,10 +62,10 @@ def spoil(without: str) -> None:
 
 
 def start(
-    window: Window, destination: Any, arguments: dict[str, Any], without: str | None = None, stage: str | None = None
+    window: Window, destination: Any, arguments: dict[str, Any], without: str | None = None, step: int | None = None
 ) -> Any:
     """Start a process that loads the window."""
-    process = processes.Process(target=work, args=(dict(os.environ), window, destination, arguments, without, stage))
+    process = processes.Process(target=work, args=(dict(os.environ), window, destination, arguments, without, step))
     process.start()
     return process
 

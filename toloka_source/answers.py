@@ -206,4 +206,4 @@ def _is_html(response: requests.Response, body: bytes) -> bool:
 def _said_by_proxy(body: bytes) -> str:
     title = re.search(rb"<title[^>]*>([^<]*)", body[:10_000], re.IGNORECASE)
     name = repr(_one_line(title[1].decode(errors="replace"))) if title else "a page without a title"
-    return f"a proxy answered in HTML instead of the API: {name}"
+    return f"HTML came instead of JSON; a proxy before the API may have answered: {name}"

@@ -7,7 +7,7 @@ column doesn't decode are its objects looked at one by one, and those that don't
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Annotated, Any, NamedTuple
 from zlib import crc32
 
@@ -95,6 +95,12 @@ def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime
         key = sha256(f"{resource}\0{misfit.item}".encode()).hexdigest()
         rows[key] = {"key": key, "resource": resource, "rejected_at": moment, **asdict(misfit)}
     return pa.Table.from_pylist(list(rows.values()), schema=schemas.REJECTED_ITEMS)
+
+
+def digests(table: pa.Table) -> list[str]:
+    """Return a digest of each row's content, 32 hexadecimal digits; a null counts for as much as a missing column."""
+    rows = ({name: value for name, value in row.items() if value is not None} for row in table.to_pylist())
+    return [blake2b(repr(sorted(row.items())).encode(), digest_size=16).hexdigest() for row in rows]
 
 
 def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str]) -> pa.Table:

@@ -12,7 +12,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
@@ -22,6 +22,7 @@ from typing import Any
 
 from dlt.common.configuration.exceptions import ConfigurationException
 
+from toloka_source.bi.view_sql import check_views
 from toloka_source.endpoints import ENDPOINTS
 from toloka_source.errors import (
     AccessError,
@@ -57,9 +58,10 @@ def backfill(
     resources: Sequence[str] = tuple(ENDPOINTS),
     *,
     workers: int = 4,
-    views: bool = True,
+    views: bool | str = False,
+    on_loaded: Callable[[Window, LoadReport], object] | None = None,
     **arguments: Any,  # noqa: ANN401 - the source's
-) -> Iterator[tuple[Window, LoadReport]]:
+) -> list[tuple[Window, LoadReport]]:
     """Load windows, each in a process of its own; see `load_window` for what a window is safe from.
 
     The windows are loaded one at a time until one has succeeded, so that what is wrong with all of them is found once.
@@ -73,26 +75,37 @@ def backfill(
         resources: Which to load.
         workers: How many windows are loaded at once.
         views: As in `load`.
+        on_loaded: Called with each window that was loaded, as soon as it is, and what was loaded. What it raises ends
+            the back-fill.
         **arguments: Those of `toloka`, without the dates; what isn't given is taken from the configuration.
 
-    Yields:
-        Each window that was loaded, as soon as it is, and what was loaded. What is yet to be loaded ends with the
-        iterator.
+    Returns:
+        The windows in the order in which they were loaded, and what was loaded.
 
     Raises:
         ConfigurationError: An argument can't work.
-        BackfillError: Windows weren't loaded; raised at the end, when all others are.
+        BackfillError: Windows weren't loaded; raised at the end, when all others are. It has what was loaded, too.
         TolokaError: The first window failed by what would make all windows fail, such as a wrong token.
     """
     todo = list(windows)
-    if workers < 1:
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
         raise ConfigurationError("workers", workers, "must be 1 or more")
     for window in todo:
         window_source(window, resources, **arguments)  # whatever can't work is refused now
     if workers > 1 and known_destination(destination).destination_type == DUCKDB:
         log.warning("DuckDB takes one process at a time: the windows are loaded one after the other")
         workers = 1
-    return _results(todo, workers, (destination, dataset, resources, {"views": views, **arguments}))
+    check_views(views, dataset)
+    loaded = []
+    try:
+        for window, report in _results(todo, workers, (destination, dataset, resources, {"views": views, **arguments})):
+            loaded.append((window, report))
+            if on_loaded:
+                on_loaded(window, report)
+    except BackfillError as error:
+        error.loaded = tuple(loaded)
+        raise
+    return loaded
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,16 @@ import io
 import math
 import os
 import re
+import socket
 import threading
 import time
+from contextlib import suppress
 from http.client import HTTPResponse
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import requests
 from dlt.sources.helpers.requests import Session
@@ -78,6 +81,8 @@ class DeadlineAdapter(HTTPAdapter):
         """Keep up to so many connections open."""
         super().__init__(pool_maxsize=connections)
         self.deadline = _Deadline()
+        self._sockets: WeakSet[Any] = WeakSet()
+        self._changing = threading.Lock()
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it was
         """Return the pool as requests does, with connections that read until the deadline."""
@@ -86,7 +91,17 @@ class DeadlineAdapter(HTTPAdapter):
         pool.ConnectionCls = type(base.__name__, (base,), {"response_class": staticmethod(self._response)})
         return pool
 
+    def close(self) -> None:
+        """Close all connections, those also that some thread is reading from: it gets an error at once."""
+        with self._changing:
+            for connection in self._sockets:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        super().close()
+
     def _response(self, connection: Any, *args: Any, **kwargs: Any) -> HTTPResponse:  # noqa: ANN401 - plain or TLS
+        with self._changing:
+            self._sockets.add(connection)
         return HTTPResponse(_TimedReader(connection, self.deadline), *args, **kwargs)  # type: ignore[arg-type]
 
 

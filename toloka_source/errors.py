@@ -29,11 +29,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from toloka_source.report import LoadReport
     from toloka_source.scan import Window
 
 
+_LONGEST = 300
+_LONGEST_VALUE = 100
+
+
+def shortened(text: str, length: int = _LONGEST) -> str:
+    """Return a text of at most so many characters: its middle is left out."""
+    if len(text) <= length:
+        return text
+    end = length // 3
+    return f"{text[: length - end - 5]} ... {text[-end:]}"
+
+
 class TolokaError(Exception):
-    """Base of all errors of this package; its text is one line that says what to do."""
+    """Base of all errors of this package; its text is one line, of at most 300 characters, that says what to do."""
+
+    def __init__(self, message: str = "") -> None:
+        """Keep the line."""
+        super().__init__(shortened(message))
 
 
 class ConfigurationError(TolokaError):
@@ -47,7 +64,7 @@ class ConfigurationError(TolokaError):
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
         """Keep the parts, and say them in one line."""
-        super().__init__(f"{field} = {value!r}: {remedy}")
+        super().__init__(f"{field} = {shortened(repr(value), _LONGEST_VALUE)}: {remedy}")
         self.field = field
         self.value = value
         self.remedy = remedy
@@ -149,7 +166,13 @@ class BackfillError(TolokaError):
 
     Args:
         failed: The windows in their order, and why each wasn't loaded.
+
+    Attributes:
+        failed: The same.
+        loaded: The other windows, and what was loaded.
     """
+
+    loaded: tuple[tuple[Window, LoadReport], ...] = ()
 
     def __init__(self, failed: Sequence[tuple[Window, Exception]]) -> None:
         """Keep the windows, and say which they are in one line."""

@@ -1,69 +1,64 @@
-"""One run of a pipeline, whatever the last one left behind: heal, load, report.
+"""One run of a pipeline, whatever the last one left behind: settle that, load, report.
 
-The destination is the only truth: it holds the state beside the data. The working folder is scratch. Each run brings a
-package that an interrupted run left there to its end, then empties the folder and goes on from the destination's state.
-So nothing in the folder, however a process was killed, can be mistaken for something that was loaded; and a run that
-ended anywhere before its last job is simply done again.
+What was left pending is loaded first, as dlt's own `run` does. Then the destination is the truth: the source's state is
+taken from there, not from the working folder, so a database that was restored from a copy is read on from where it
+stands. Only packages, tables and state of this source are ever dropped.
 """
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeGuard
 
 import dlt
-from dlt.common.destination import TLoaderFileFormat
-from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationException, DestinationTerminalException
+from dlt.common.schema import Schema
 from dlt.common.typing import TRefreshMode
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
-from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
-from dlt.extract import DltSource
+from dlt.extract import DltResource, DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from filelock import FileLock, Timeout
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from toloka_source import _dlt
+from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import out_of_the_way, pins_tables, publish
-from toloka_source.errors import BusyError, DestinationError, DestinationLockedError, TolokaError
+from toloka_source.errors import BusyError, ConfigurationError, DestinationError, DestinationLockedError, TolokaError
+from toloka_source.place import place_of
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
 
 log = logging.getLogger(__name__)
 
-_LOCATION = "toloka_location"
-"""Where a working folder's state says which destination it belongs to."""
+_PLACE = "toloka_place"
+"""Where the working folder's own state says what the packages in it are for."""
 
-FILE_FORMATS: Mapping[str, TLoaderFileFormat] = {"dlt.destinations.postgres": "insert_values"}
-"""Where dlt would rather load CSV, which makes NULL of an empty text."""
+_LAST = "toloka_last_loaded"
+"""Where it says which packages the last run loaded; dlt keeps all there ever were."""
 
-# The first load of 200,000 objects took 850 MB: a transaction holds up to 122,880 rows as they are, and DuckDB puts
-# small groups of rows that are on disk together again. So, and in as much CPU time, it takes 410 MB.
-_DUCKDB_FILES: Mapping[str, object] = {"recommended_file_size": 2_500_000, "loader_parallelism_strategy": "sequential"}
-"""The first load's files, in bytes of Parquet: dlt closes DuckDB after each, which then writes the rows to disk."""
-
-_DUCKDB_SETTINGS: Mapping[str, object] = {"max_vacuum_tasks": 0, "threads": 1}
-"""The first load's settings: a second thread takes 50 MB and 15 % more CPU, and saves no time."""
+_EXTRACTED, _NORMALIZED, _LOADED = "normalize/extracted", "load/normalized", "load/loaded"
+"""dlt's folders for the packages of each step."""
 
 
 def load(
     pipeline: dlt.Pipeline,
-    source: DltSource,
+    source: DltSource | DltResource,
     refresh: TRefreshMode | None = None,
-    views: bool = True,  # noqa: FBT001, FBT002 - an argument like the others
+    views: bool | str = False,  # noqa: FBT001, FBT002 - an argument like the others
 ) -> LoadReport:
-    """Run the pipeline on the source, after healing what an interrupted run left.
+    """Run the pipeline on the source, after settling what an interrupted run left.
 
     Args:
-        pipeline: Any dlt pipeline.
-        source: What `toloka` returned; a fresh one for each run.
+        pipeline: Any dlt pipeline with a destination.
+        source: What `toloka` returned, or a resource of it; it stays as it is, and can be loaded again.
         refresh: dlt's refresh mode: "drop_sources" forgets the tables and the state, and loads everything again.
-        views: Whether to note the load and to make the views for BI tools, in DuckDB and PostgreSQL. What goes wrong
-            there is a warning.
+        views: Whether to note the load and to make the views for BI tools, in DuckDB and PostgreSQL; a text is the name
+            of their dataset, `toloka_bi` unless given. What goes wrong there is a warning. PostgreSQL then refuses a
+            plain `DROP TABLE` of what the views read, and dlt's own `refresh`; `load` with `refresh` works.
 
     Raises:
+        ConfigurationError: An argument can't work.
         BusyError: Another process runs this pipeline.
         TolokaError: What went wrong on the way from the API; nothing was loaded and the cursor has not moved.
         DestinationLockedError: Another process holds the destination's file.
@@ -72,24 +67,17 @@ def load(
         PipelineStepFailed: Any other failure of dlt's.
     """
     started = monotonic()
+    source = _checked(pipeline, source)
+    views_in = check_views(views, pipeline.dataset_name)
     lock = FileLock(Path(pipeline.pipelines_dir) / f"{pipeline.pipeline_name}.lock")
     try:
-        with lock.acquire(blocking=False), ExitStack() as settings:
-            location = _heal(pipeline)
-            pipeline.sync_destination()
-            # dlt's run would do it again; where a later dlt doesn't know this, it does
-            pipeline._state_restored = True  # noqa: SLF001
-            if not refresh and _replaces_nothing(pipeline, source):
-                # merging into nothing would write all of it twice; such a package can't be gone on with, so the next
-                # run must not take it for one of its own
-                location = ""
-                for resource in source.selected_resources.values():
-                    resource.apply_hints(write_disposition="replace")
-                settings.enter_context(_small_steps(pipeline))
-            pipeline.set_local_state_val(_LOCATION, location)
-            reports = _load(pipeline, source, refresh)
+        with lock.acquire(blocking=False):
+            _settle(pipeline, source.schema.name, views_in)
+            _take_state(pipeline, source.schema.name)
+            with only_own_packages():
+                reports = _load(pipeline, source, refresh, views_in)
             if views:
-                publish(pipeline, reports, monotonic() - started)
+                publish(pipeline, reports, monotonic() - started, views_in)
     except Timeout:
         message = f"another process runs the pipeline {pipeline.pipeline_name!r}: wait until it ends"
         raise BusyError(message) from None
@@ -98,67 +86,115 @@ def load(
     return LoadReport(tuple(reports), monotonic() - started)
 
 
-def _heal(pipeline: dlt.Pipeline) -> str:
-    """Finish what an interrupted run left, then empty the working folder; return what the place is known by."""
-    _use_this_folder(pipeline)
-    client = pipeline.destination_client()
-    place = f"{pipeline.destination.destination_type} {client.config} {pipeline.dataset_name}"
-    location = sha256(place.encode()).hexdigest()
-    is_same_place = pipeline.state["_local"].get(_LOCATION, location) == location
-    if is_same_place and pipeline.has_pending_data:
-        _finish(pipeline)
-    if not is_same_place or isinstance(client, WithStateSync):
-        _empty(pipeline)
-    return location
+def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSource:
+    if not isinstance(pipeline, dlt.Pipeline):
+        raise ConfigurationError("pipeline", pipeline, "must be what dlt.pipeline returns")
+    if pipeline.destination is None:
+        raise ConfigurationError("destination", None, "name one, as in dlt.pipeline('toloka', destination='duckdb')")
+    if isinstance(source, DltResource):
+        # what dlt's run would put into the pipeline's default schema, with a state of its own there
+        source = DltSource(Schema(source.source_name), source.section, [source])
+    if not isinstance(source, DltSource):
+        raise ConfigurationError("source", source, "must be what toloka() returns, or a resource of it")
+    return source
 
 
-@retry(retry=retry_if_exception_type(OSError), stop=stop_after_attempt(20), wait=wait_fixed(0.1), reraise=True)
-def _empty(pipeline: dlt.Pipeline) -> None:
-    """Empty the working folder; a process that begins, and will find it locked, may write there meanwhile."""
-    # without its state it counts as empty, so that a kill can't leave half of a package in it
-    (Path(pipeline.working_dir) / pipeline.STATE_FILE).unlink(missing_ok=True)
-    pipeline.drop()
+def _settle(pipeline: dlt.Pipeline, schema: str, views_in: str) -> None:
+    """Load what is pending; drop what is of this schema and can't be loaded here: it is read again."""
+    place = place_of(pipeline).digest
+    own: Mapping[str, Any] = pipeline.state["_local"]
+    has_moved = own.get(_PLACE, place) != place
+    for load_id, folders in _pending(pipeline, "").items():
+        _dlt.delete_package(pipeline, load_id, *folders)  # the rest of one that was loaded, or had nothing in it
+    for load_id, folders in _pending(pipeline, schema).items():
+        if len(folders) > 1 and not has_moved:
+            # killed between two steps; dlt would normalize it once more, and fail for ever
+            _dlt.delete_package(pipeline, load_id, _EXTRACTED)
+        elif has_moved or (folders == [_EXTRACTED] and not _is_schema_stored(pipeline, load_id)):
+            # killed before the schema was stored, dlt would bring it into shape by an older one, and lose columns
+            log.warning("dropped the package %s of an interrupted run", load_id)
+            _dlt.delete_package(pipeline, load_id, *folders)
+            continue
+        _dlt.mend_package(pipeline, load_id, folders[-1])
+    if has_moved:
+        _dlt.set_state(pipeline, schema, None)
+    for load_id in own.get(_LAST, []):
+        _dlt.delete_package(pipeline, load_id, _LOADED)
+    _note(pipeline, {_PLACE: place, _LAST: []})
+    if pipeline.has_pending_data:
+        log.warning("loading the packages %s of an interrupted run", ", ".join(_pending(pipeline)))
+        try:
+            with out_of_the_way(pipeline, views_in):
+                pipeline.normalize()
+                pipeline.load()
+        except PipelineStepFailed as error:
+            is_down = any(isinstance(cause, DestinationConnectionError) for cause in _chain(error))
+            if is_down or not _drop_pending(pipeline, schema):
+                raise
+            log.warning("the packages can't be loaded, and their data is read again: %s", _last_line(error))
 
 
-def _use_this_folder(pipeline: dlt.Pipeline) -> None:
-    """Let a relative path count from where this run is started; dlt's count from where the very first one was."""
-    first, here = pipeline.get_local_state_val("initial_cwd"), str(Path(dlt.current.run_context().local_dir).absolute())
-    pipeline.set_local_state_val("initial_cwd", here)
-    if pipeline.destination.config_params.get("local_dir") == first:
-        pipeline.destination.config_params["local_dir"] = here
+def _note(pipeline: dlt.Pipeline, values: Mapping[str, object]) -> None:
+    """Write into the working folder's own state, if that changes it."""
+    own = pipeline.state["_local"]
+    for key, value in values.items():
+        if own.get(key) != value:
+            pipeline.set_local_state_val(key, value)
 
 
-def _finish(pipeline: dlt.Pipeline) -> None:
-    if extracted := pipeline.list_extracted_load_packages():
-        # dlt would bring them into shape by the schema that the destination has, not by their own; and where it was
-        # killed between two steps it can't go on at all: the API is asked again
-        log.warning("dropped the packages %s of an interrupted run", ", ".join(extracted))
+def _pending(pipeline: dlt.Pipeline, schema: str | None = None) -> dict[str, list[str]]:
+    """Return the pending packages, of one schema or of all, and the folders that each is in, in the order of steps."""
+    found: dict[str, list[str]] = {load_id: [_EXTRACTED] for load_id in pipeline.list_extracted_load_packages()}
+    for load_id in pipeline.list_normalized_load_packages():
+        found.setdefault(load_id, []).append(_NORMALIZED)
+    return {
+        load_id: folders
+        for load_id, folders in sorted(found.items())
+        if schema is None or _dlt.package_schema(pipeline, load_id, folders[-1])["name"] == schema
+    }
+
+
+def _is_schema_stored(pipeline: dlt.Pipeline, load_id: str) -> bool:
+    """Tell whether the pipeline's schema has all columns of an extracted package."""
+    schema = _dlt.package_schema(pipeline, load_id, _EXTRACTED)
+    if schema["name"] not in pipeline.schemas:
+        return False
+    stored = pipeline.schemas[schema["name"]].tables
+    return all(
+        name in stored and table["columns"].keys() <= stored[name]["columns"].keys()
+        for name, table in schema["tables"].items()
+    )
+
+
+def _take_state(pipeline: dlt.Pipeline, source: str) -> None:
+    """Go on from the state that the destination has, where it keeps one."""
+    if pipeline.dev_mode or not pipeline.config.restore_from_destination:
         return
-    log.warning("loading the packages %s of an interrupted run", ", ".join(pipeline.list_normalized_load_packages()))
-    try:
-        _run(pipeline, None)
-    except PipelineStepFailed as error:
-        if not any(isinstance(cause, DestinationConnectionError) for cause in _chain(error)):
-            # whatever dlt takes it for: it was tried in two runs now
-            _empty(pipeline)
-        raise
+    stored = _dlt.stored_state(pipeline)
+    if stored is not None:
+        _dlt.set_state(pipeline, source, stored.get(source))
+        if source not in pipeline.schemas:
+            pipeline.sync_destination()
 
 
-def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> list[ResourceReport]:
+def _load(
+    pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, views_in: str
+) -> Sequence[ResourceReport]:
     names = list(source.selected_resources)
     lost = [] if refresh else _lost_resources(pipeline, source)
-    reports = []
+    reports: list[ResourceReport] = []
     if lost:
         log.warning("tables of %s are gone from the destination: everything is loaded again", ", ".join(lost))
-        reports += _run(pipeline, source.with_resources(*lost), "drop_resources")
+        reports += _run(pipeline, source.with_resources(*lost), "drop_resources", views_in)
     if rest := [name for name in names if name not in lost]:
-        reports += _run(pipeline, source.with_resources(*rest), refresh)
+        reports += _run(pipeline, source.with_resources(*rest), refresh, views_in)
     return sorted(reports, key=lambda report: names.index(report.name))
 
 
 def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
     """Return the resources that have a table which the state knows and the destination doesn't have."""
-    if source.schema.name not in pipeline.schemas:
+    has_state = pipeline.state.get("sources", {}).get(source.name)
+    if not has_state or source.schema.name not in pipeline.schemas:
         return []
     data_tables = pipeline.schemas[source.schema.name].data_tables()
     tables = {str(table["name"]): str(table["resource"]) for table in data_tables}
@@ -174,74 +210,73 @@ def _tables_at_destination(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[
         return {name for name, columns in client.get_storage_tables(names) if columns}
 
 
-def _replaces_nothing(pipeline: dlt.Pipeline, source: DltSource) -> bool:
-    """Tell whether this is the first load into an empty DuckDB dataset, which no other process can load into."""
-    return (
-        pipeline.destination.destination_type == "dlt.destinations.duckdb"
-        and source.schema.name not in pipeline.schemas
-        and not _tables_at_destination(pipeline, source.selected_resources)
-    )
-
-
-@contextmanager
-def _small_steps(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """Load file after file into DuckDB, so that it holds the rows of one in memory; what the user has set stays."""
-    destination = pipeline.destination
-    before = destination.config_params, destination.caps_params
-    credentials: Any = pipeline.destination_client().config.credentials  # DuckDB's
-    if credentials.external_conn() is None:  # one that the user opened keeps its settings
-        credentials.global_config = {**_DUCKDB_SETTINGS, **(credentials.global_config or {})}
-        destination.config_params = {**destination.config_params, "credentials": credentials}
-    destination.caps_params = {**_DUCKDB_FILES, **destination.caps_params}
+def _run(
+    pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, views_in: str
+) -> Sequence[ResourceReport]:
+    schema = source.schema.name
     try:
-        yield
-    finally:
-        destination.config_params, destination.caps_params = before
-
-
-def _run(pipeline: dlt.Pipeline, source: DltSource | None, refresh: TRefreshMode | None = None) -> list[ResourceReport]:
-    try:
-        _run_dlt(pipeline, source, refresh)
+        _run_dlt(pipeline, source, refresh, views_in)
     except PipelineStepFailed as error:
-        if _is_refusal(error):
+        is_table_gone = any(isinstance(cause, DatabaseUndefinedRelation) for cause in _chain(error))
+        if is_table_gone or _is_refusal(error):
             # dlt would try the package again, and fail again, in each later run
-            _empty(pipeline)
-        if source is None or not any(isinstance(cause, DatabaseUndefinedRelation) for cause in _chain(error)):
+            _drop_pending(pipeline, schema)
+        if not is_table_gone:
             raise
         log.warning("a table has gone from the destination, and is made again: %s", _last_line(error))
-        forget_tables(pipeline, source.schema.name)
-        _run_dlt(pipeline, source, refresh)
-    return [*resource_reports(pipeline.last_trace, list(source.selected_resources))] if source else []
+        _dlt.forget_tables(pipeline, schema)
+        _take_state(pipeline, schema)
+        _run_dlt(pipeline, source, refresh, views_in)
+    loaded = pipeline.last_trace.last_load_info if pipeline.last_trace else None
+    own: Mapping[str, Any] = pipeline.state["_local"]
+    _note(pipeline, {_LAST: [*own.get(_LAST, []), *(loaded.loads_ids if loaded else [])]})
+    return [*resource_reports(pipeline, source)]
 
 
-def _run_dlt(pipeline: dlt.Pipeline, source: DltSource | None, refresh: TRefreshMode | None) -> None:
-    file_format = FILE_FORMATS.get(pipeline.destination.destination_type)
-    if source and pins_tables(pipeline) and (refresh or _replaces(source)):
+def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, views_in: str) -> None:
+    if pins_tables(pipeline) and (refresh or _replaces(source)):
         # dlt's `run`, except that the views don't stand in its way when it drops tables, and not longer than it takes
-        pipeline.extract(source, refresh=refresh, loader_file_format=file_format)
+        pipeline.extract(source, refresh=refresh)
         pipeline.normalize()
-        with out_of_the_way(pipeline):
+        with out_of_the_way(pipeline, views_in):
             pipeline.load()
         return
-    # a package that was left may drop tables too
-    with nullcontext() if source else out_of_the_way(pipeline):
-        pipeline.run(source, refresh=refresh, loader_file_format=file_format)  # type: ignore[arg-type] # dlt's own defaults are None
+    pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # dlt's own default is None
 
 
 def _replaces(source: DltSource) -> bool:
     return any(resource.write_disposition == "replace" for resource in source.selected_resources.values())
 
 
-def forget_tables(pipeline: dlt.Pipeline, schema: str) -> None:
-    """Let dlt look which tables there are; it takes for given what it has noted of a schema at the destination."""
-    with pipeline.destination_client() as client:
-        if not isinstance(client, SqlJobClientWithStagingDataset):
-            return
-        noted = client.schema.version_table_name
-        for dataset in (nullcontext(), client.with_staging_dataset()):
-            with dataset, suppress(DatabaseUndefinedRelation):
-                table = client.sql_client.make_qualified_table_name(noted)
-                client.sql_client.execute_sql(f"DELETE FROM {table} WHERE schema_name = %s", schema)  # noqa: S608
+def _drop_pending(pipeline: dlt.Pipeline, schema: str) -> bool:
+    """Drop all that is pending, and the state that it was to bring, if all of it is of this schema; tell whether."""
+    pending = _pending(pipeline, schema)
+    if pending.keys() != _pending(pipeline).keys():
+        return False
+    for load_id, folders in pending.items():
+        _dlt.delete_package(pipeline, load_id, *folders)
+    _dlt.set_state(pipeline, schema, None)
+    return True
+
+
+class _OwnNoise(logging.Filter):
+    """Keeps back what dlt says of each table of ours: what is meant so, or what we say ourselves, once."""
+
+    _TEXTS = ("job file format insert_values native writer could not be found", "Falling back to `append` on")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not any(text in record.getMessage() for text in self._TEXTS)
+
+
+@contextmanager
+def only_own_packages() -> Iterator[None]:
+    """Have dlt say less while it has packages of this source alone."""
+    noise = _OwnNoise()
+    logging.getLogger("dlt").addFilter(noise)
+    try:
+        yield
+    finally:
+        logging.getLogger("dlt").removeFilter(noise)
 
 
 def translate(error: Exception) -> Exception:

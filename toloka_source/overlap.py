@@ -6,11 +6,11 @@ A window reaches back before the cursor. What is found there a second time, unch
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
-from hashlib import blake2b
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toloka_source.arrow import digests
 from toloka_source.schemas import TEXT, TIME
 
 MOST_ROWS = 100
@@ -45,8 +45,8 @@ class Overlap:
         recent = table.filter(reduce(pc.or_, masks))
         self._rows += recent.num_rows
         if self._rows <= MOST_ROWS:
-            self._noted |= _digests(recent)
-        suspects = _digests(table.filter(_has_id(table, self._known)))
+            self._noted |= _digests_by_id(recent)
+        suspects = _digests_by_id(table.filter(_has_id(table, self._known)))
         seen = [key for key, digest in suspects.items() if self._known[key] == digest]
         return table.filter(pc.invert(_has_id(table, seen)))
 
@@ -55,5 +55,5 @@ def _has_id(table: pa.Table, ids: Iterable[str]) -> pa.Array:
     return pc.is_in(table["id"], pa.array(ids, TEXT))
 
 
-def _digests(table: pa.Table) -> dict[str, str]:
-    return {row["id"]: blake2b(repr(row).encode(), digest_size=8).hexdigest() for row in table.to_pylist()}
+def _digests_by_id(table: pa.Table) -> dict[str, str]:
+    return dict(zip(table["id"].to_pylist(), digests(table), strict=True))

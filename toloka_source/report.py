@@ -1,11 +1,14 @@
 """What a run did, taken from dlt's trace."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from dlt.pipeline.trace import PipelineTrace
+import dlt
+from dlt.extract import DltSource
 
+from toloka_source.hints import REJECTED_ITEMS
 from toloka_source.run import RUN_METRICS
 
 
@@ -21,7 +24,7 @@ class ResourceReport:
         rejected: Objects that went to `rejected_items`, as they don't fit their schema.
         is_backfill: Whether the run was a back-fill, which leaves the cursor alone.
         window_start: The window's start (UTC), not in it; None: everything was read.
-        window_end: The moment (UTC) up to which the table is complete.
+        window_end: The moment (UTC) up to which the table is complete; None: the run was ended early, by `add_limit`.
         seconds: Time from the resource's first request to its last row.
     """
 
@@ -32,7 +35,7 @@ class ResourceReport:
     rejected: int
     is_backfill: bool
     window_start: datetime | None
-    window_end: datetime
+    window_end: datetime | None
     seconds: float
 
 
@@ -49,13 +52,19 @@ class LoadReport:
     seconds: float
 
 
-def resource_reports(trace: PipelineTrace | None, names: Sequence[str]) -> Iterator[ResourceReport]:
-    """Yield what the last run did for each of these resources."""
+def resource_reports(pipeline: dlt.Pipeline, source: DltSource) -> Iterator[ResourceReport]:
+    """Yield what the pipeline's last run did for each selected resource of the source."""
+    trace = pipeline.last_trace
     extracted = trace.last_extract_info if trace else None
     normalized = trace.last_normalize_info if trace else None
-    rows = normalized.row_counts if normalized else {}
+    rows: Counter[str] = Counter()
+    tables = pipeline.schemas[source.schema.name].tables
+    for table, count in (normalized.row_counts if normalized else {}).items():
+        if table in tables and table != REJECTED_ITEMS:  # a table can bear any name that the user has given it
+            rows[str(tables[table].get("resource"))] += count
     steps = [step for steps in (extracted.metrics if extracted else {}).values() for step in steps]
-    for name in names:
+    for name in source.selected_resources:
         for step in steps:
-            if metrics := step["resource_metrics"].get(name):
-                yield ResourceReport(name=name, rows=rows.get(name, 0), **metrics.custom_metrics[RUN_METRICS])
+            metrics = step["resource_metrics"].get(name)
+            if metrics and RUN_METRICS in metrics.custom_metrics:
+                yield ResourceReport(name=name, rows=rows[name], **metrics.custom_metrics[RUN_METRICS])

@@ -19,7 +19,7 @@ import msgspec
 
 from toloka_source.client import Client, Item, Page
 from toloka_source.endpoints import Endpoint
-from toloka_source.errors import ProtocolError, RequestError
+from toloka_source.errors import ProtocolError, RequestError, shortened
 from toloka_source.gaps import Gap, IdRange, density
 from toloka_source.parallel import read_ranges
 from toloka_source.times import format_time
@@ -164,7 +164,7 @@ class _Pages:
         known = [item_id for item_id in ids if item_id is not None]
         falling = known if wanted.downwards else known[::-1]
         if not _fall([wanted.high + 1, *falling, wanted.low]) or (not known and any(texts)):
-            raise ProtocolError(f"{self._endpoint.name}: ids {texts} came, asked for {wanted}")
+            raise ProtocolError(f"{self._endpoint.name}: ids {_first_few(texts)} came, asked for {wanted}")
         if page.has_more and known[-1] == (wanted.low + 1 if wanted.downwards else wanted.high):
             raise ProtocolError(f"{self._endpoint.name}: has_more is true, though no id is left in {wanted}")
         return page, ids
@@ -184,6 +184,11 @@ class _Pages:
         # nobody knows the order of other ids: none may come twice, so that the pass ends
         self._seen.add(before)
         return after not in self._seen
+
+
+def _first_few(texts: Sequence[str | None]) -> str:
+    shown = ", ".join(shortened(str(text), 20) for text in texts[:5])
+    return f"{shown} and {len(texts) - 5} others" if len(texts) > 5 else shown  # noqa: PLR2004
 
 
 def _fall(ids: Sequence[int]) -> bool:

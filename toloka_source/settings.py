@@ -77,7 +77,7 @@ def check_settings(
     end = None if end_date is None else parse_time(end_date, "end_date")
     if end is not None and end <= (start or EPOCH):
         raise ConfigurationError("end_date", str(end_date), f"must be after start_date, {start or EPOCH}")
-    if not isinstance(max_concurrency, int) or max_concurrency < 1:
+    if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:
         raise ConfigurationError("max_concurrency", max_concurrency, "must be a whole number, 1 or more")
     settings = Settings(
         address=base_address(environment, base_url),

@@ -1,26 +1,20 @@
 """The dlt source: a resource for each endpoint, merged on id."""
 
-import logging
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import dlt
+from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID
 from dlt.extract import DltResource
 from dlt.sources import incremental
 
 from toloka_source import schemas
 from toloka_source.endpoints import ENDPOINTS, Endpoint
-from toloka_source.run import LAG, REJECTED_ITEMS, Run, column_hints, destination_keeps_nul
+from toloka_source.hints import REJECTED_ITEMS, RunHints, column_hints
+from toloka_source.place import current_place
+from toloka_source.run import Run, window_cursor
 from toloka_source.settings import EPOCH, Settings, check_settings
-
-_SILENCED = (
-    "when merging arrow schema with dlt schema, several column hints were different",
-    "Falling back to `append` on",
-    "yielded as arrow and job file format insert_values native writer could not be found",
-)
-"""Warnings of dlt's that are none here: a `json` column is a string in Arrow; we say ourselves, and once, that nothing
-is merged; `load` asks for `insert_values`."""
 
 
 @dlt.source(name="toloka")
@@ -77,39 +71,23 @@ def toloka(
         strict=strict,
         table_format=table_format,
     )
-    logging.getLogger("dlt").addFilter(_is_news)
     return [_resource(endpoint, settings) for endpoint in ENDPOINTS.values()]
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Keep back the warnings of dlt's that are none here, for the tables of this source."""
-    message = record.getMessage()
-    if not any(text in message for text in _SILENCED):
-        return True
-    return not any(f"resource: {name}," in message or f"`{name}`" in message for name in (*ENDPOINTS, REJECTED_ITEMS))
-
-
 def _resource(endpoint: Endpoint, settings: Settings) -> DltResource:
-    of_run = incremental[datetime](
-        endpoint.cursors[-1],
-        initial_value=settings.start or (EPOCH if settings.end else None),
-        end_value=settings.end,
-        lag=LAG.total_seconds(),
-        range_start="open",
-        range_end="closed",
-        allow_external_schedulers=False,
-    )
+    default = window_cursor(endpoint, settings.start or (EPOCH if settings.end else None), settings.end)
+    hints = RunHints([*endpoint.schema.names, C_DLT_LOAD_ID, C_DLT_ID])
 
-    def rows(cursor: incremental[datetime] = of_run) -> Iterator[Any]:
-        with settings.connect(keeps_nul=destination_keeps_nul()) as client:
-            yield from Run(endpoint, settings, cursor, client).tables()
+    def rows(cursor: incremental[datetime] = default) -> Iterator[Any]:
+        place = current_place()
+        with settings.connect(keeps_nul=place is None or place.keeps_nul) as client:
+            yield from Run(endpoint, settings, cursor, client, hints, place).tables()
 
     resource: DltResource = dlt.resource(
         rows,
         name=endpoint.name,
         primary_key="id",
         write_disposition="merge",
-        parallelized=True,  # the resources wait for the API side by side
         columns=[column_hints(field) for field in endpoint.schema],
     )
     resource.apply_hints(table_format=settings.table_format)

@@ -27,11 +27,12 @@ from dlt.pipeline.progress import TCollectorArg
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from toloka_source._dlt import POSTGRES, PostgresInTurn, forget_tables
+from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish
 from toloka_source.endpoints import ENDPOINTS
 from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError
-from toloka_source.load import FILE_FORMATS, forget_tables, translate
-from toloka_source.postgres import POSTGRES, PostgresInTurn
+from toloka_source.load import only_own_packages, translate
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
 from toloka_source.scan import Window
 from toloka_source.source import toloka
@@ -108,7 +109,7 @@ def load_window(
     resources: Sequence[str] = tuple(ENDPOINTS),
     *,
     progress: TCollectorArg | None = None,
-    views: bool = True,
+    views: bool | str = False,
     **arguments: Any,  # noqa: ANN401 - the source's
 ) -> LoadReport:
     """Load one window in this process, while others may load other windows into the same dataset.
@@ -135,6 +136,7 @@ def load_window(
     """
     started = monotonic()
     source = window_source(window, resources, **arguments)
+    views_in = check_views(views, dataset)
     name = f"{_PIPELINE}_{dataset}_{window_name(window)}"
     with _own_folder(Path(get_dlt_pipelines_dir()) / name) as folder:
         pipeline = dlt.pipeline(
@@ -149,7 +151,7 @@ def load_window(
             reports = _run(pipeline, source)
             if views:
                 with _turn(pipeline):
-                    publish(pipeline, reports, monotonic() - started)
+                    publish(pipeline, reports, monotonic() - started, views_in)
         except (PipelineStepFailed, DestinationException) as error:
             raise translate(error) from error
     return LoadReport(tuple(reports), monotonic() - started)
@@ -161,8 +163,10 @@ def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), *
     Raises:
         ConfigurationError: An argument can't work.
     """
-    if window.end is None:
-        raise ConfigurationError("window", window, "needs an end")
+    if not isinstance(window, Window) or window.end is None:
+        raise ConfigurationError("window", window, "must be one of split_windows(...), or a Window with an end")
+    for name in {"start_date", "end_date"} & arguments.keys():
+        raise ConfigurationError(name, arguments[name], "is the window's own; leave it out")
     for name in resources:
         if name not in ENDPOINTS:
             raise ConfigurationError("resources", name, f"unknown; use one of {', '.join(ENDPOINTS)}")
@@ -216,14 +220,15 @@ def _own_destination(destination: Any, window: Window) -> Destination[Any, Any]:
 def _run(pipeline: dlt.Pipeline, source: DltSource) -> list[ResourceReport]:
     with _turn(pipeline):
         _sweep(pipeline)  # what a killed load of this window left; and better now than after the API was read
-    pipeline.extract(source, loader_file_format=FILE_FORMATS.get(pipeline.destination.destination_type))
-    pipeline.normalize()
-    with _turn(pipeline):
+    pipeline.extract(source)
+    with only_own_packages():
+        pipeline.normalize()
+    with only_own_packages(), _turn(pipeline):
         try:
             _load(pipeline)
         finally:
             _sweep(pipeline)
-    return [*resource_reports(pipeline.last_trace, list(source.selected_resources))]
+    return [*resource_reports(pipeline, source)]
 
 
 @contextmanager

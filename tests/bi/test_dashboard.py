@@ -137,7 +137,7 @@ class Dashboard:
             (
                 *(resource.rows for resource in report.resources),
                 0,
-                min(micros(one.window_end) for one in report.resources),
+                min(micros(one.window_end) for one in report.resources if one.window_end),
             )
             for report, _ in reversed(self.loads)
         ]

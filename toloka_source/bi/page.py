@@ -136,7 +136,7 @@ def _run(reports: Sequence[ResourceReport]) -> str:
             (
                 name,
                 "the beginning" if None in starts else _time(min(filter(None, starts))),
-                _time(max(part.window_end for part in parts)),
+                _time(max(ends)) if (ends := [part.window_end for part in parts if part.window_end]) else "ended early",
                 *(
                     _number(sum(getattr(part, what) for part in parts))
                     for what in ("rows", "requests", "retries", "rejected")

@@ -15,12 +15,13 @@ import pyarrow as pa
 from dlt.common.schema.typing import C_DLT_LOAD_ID, LOADS_TABLE_NAME
 
 from toloka_source import schemas
+from toloka_source._dlt import POSTGRES
 from toloka_source.bi.view_schemas import NUMBER, RUNS, VIEWS
 from toloka_source.endpoints import ENDPOINTS
-from toloka_source.postgres import POSTGRES
+from toloka_source.errors import ConfigurationError
 
 DATASET = "toloka_bi"
-"""The dataset, or schema, that holds the views and nothing else."""
+"""The dataset, or schema, that holds the views and nothing else, unless another name is given."""
 
 RUNS_TABLE = "_toloka_loads"
 """The table of loads, beside the account's."""
@@ -47,8 +48,8 @@ class Engine:
         json: Its type of JSON.
         columns: The query for a dataset's tables and views, and their columns in order.
         comments: The query for a dataset's views, and their comments.
-        create_dataset: Makes the views' dataset, if there is none.
-        take_turns: Begins a transaction that no other process makes views beside.
+        create_dataset: Makes the views' dataset, `{views}`, if there is none.
+        take_turns: Begins a transaction that no other process makes views beside, in `{views}`.
         pins_tables: Whether a table can't be dropped while a view reads it.
     """
 
@@ -85,7 +86,7 @@ ENGINES: Mapping[str, Engine] = {
             SELECT view_name, comment FROM duckdb_views()
             WHERE database_name = current_database() AND schema_name = %s
         """,
-        create_dataset=f"CREATE SCHEMA IF NOT EXISTS {DATASET}",
+        create_dataset="CREATE SCHEMA IF NOT EXISTS {views}",
     ),
     POSTGRES: Engine(
         name="postgres",
@@ -111,13 +112,13 @@ ENGINES: Mapping[str, Engine] = {
             WHERE relkind = 'v' AND nspname = %s
         """,
         # with IF NOT EXISTS alone it asks for a right that isn't needed
-        create_dataset=f"""
+        create_dataset="""
             DO $$ BEGIN
-                IF to_regnamespace('{DATASET}') IS NULL THEN CREATE SCHEMA {DATASET}; END IF;
+                IF to_regnamespace('{views}') IS NULL THEN CREATE SCHEMA {views}; END IF;
             END $$
         """,
         # whoever reads a view for long is left alone, and nobody is kept waiting behind us: the next load tries again
-        take_turns=f"SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock(hashtext('{DATASET}'))",
+        take_turns="SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock(hashtext('{views}'))",
         pins_tables=True,
     ),
 }
@@ -143,13 +144,14 @@ class View:
     comments: Sequence[str]
 
 
-def views(engine: Engine, dataset: str, tables: Mapping[str, Sequence[str]]) -> Iterator[View]:
+def views(engine: Engine, dataset: str, tables: Mapping[str, Sequence[str]], views_in: str = DATASET) -> Iterator[View]:
     """Yield the views.
 
     Args:
         engine: The database.
         dataset: What holds the tables.
         tables: The columns of those tables that are there.
+        views_in: What holds the views.
     """
     for name, schema in VIEWS.items():
         sql = _sql(engine.name, name)
@@ -159,7 +161,7 @@ def views(engine: Engine, dataset: str, tables: Mapping[str, Sequence[str]]) -> 
             for table, fields in _TABLES.items()
             if table in words
         )
-        view = f"{DATASET}.{name}"
+        view = f"{views_in}.{name}"
         create = f"CREATE OR REPLACE VIEW {view} AS WITH {inputs}\n{sql}"
         comments = [
             f"COMMENT ON COLUMN {view}.{field.name} IS {_literal(schemas.description(field))}" for field in schema
@@ -173,6 +175,25 @@ def dataset_of(comment: str | None) -> str | None:
     """Return the dataset that a view of this comment reads; None if we didn't make it."""
     found = _MARK.search(comment or "")
     return found[1] if found else None
+
+
+def check_views(views: bool | str, dataset: str) -> str:  # noqa: FBT001 - as in `load`
+    """Return the name of the views' dataset.
+
+    Args:
+        views: What `load` was given.
+        dataset: What holds the tables.
+
+    Raises:
+        ConfigurationError: It can't be a name, or is the tables' own.
+    """
+    if isinstance(views, bool):
+        return DATASET
+    if not isinstance(views, str) or not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", views):
+        raise ConfigurationError("views", views, "must be True, False or a name of small letters, digits and _")
+    if views == dataset:
+        raise ConfigurationError("views", views, "holds the tables; the views need a dataset of their own")
+    return views
 
 
 def quoted(name: str) -> str:

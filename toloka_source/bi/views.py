@@ -21,7 +21,7 @@ from toloka_source.report import ResourceReport
 log = logging.getLogger(__name__)
 
 
-def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: float) -> None:
+def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: float, views_in: str = DATASET) -> None:
     """Note a load that succeeded, then make the views, unless they are up to date.
 
     What goes wrong here is a warning: the data was loaded. For destinations other than DuckDB and PostgreSQL there are
@@ -31,14 +31,15 @@ def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: 
         pipeline: What was run.
         reports: What it loaded.
         seconds: How long that took.
+        views_in: The dataset of the views.
     """
     if pipeline.destination.destination_type not in ENGINES:
-        log.info("the views in %s are for DuckDB and PostgreSQL: there are none here", DATASET)
+        log.info("the views in %s are for DuckDB and PostgreSQL: there are none here", views_in)
         return
-    with _warning("the views for BI tools weren't looked at"), _database(pipeline) as database:
+    with _warning("the views for BI tools weren't looked at"), _database(pipeline, views_in) as database:
         with _warning(f"this load has no row in {RUNS_TABLE}"):
             database.note(_run_row(pipeline, reports, seconds))
-        with _warning(f"the views in {DATASET} stay as they are"):
+        with _warning(f"the views in {views_in} stay as they are"):
             database.refresh()
 
 
@@ -49,18 +50,19 @@ def pins_tables(pipeline: dlt.Pipeline) -> bool:
 
 
 @contextmanager
-def out_of_the_way(pipeline: dlt.Pipeline) -> Iterator[None]:
+def out_of_the_way(pipeline: dlt.Pipeline, views_in: str = DATASET) -> Iterator[None]:
     """Let tables be dropped that views read; until it is done the views are there, without rows."""
     if not pins_tables(pipeline):
         yield
         return
-    with _database(pipeline) as database:
+    with _database(pipeline, views_in) as database:
         had_views = database.empty()
     try:
         yield
     finally:
         if had_views:
-            with _warning(f"the views in {DATASET} are empty until the next load"), _database(pipeline) as database:
+            consequence = f"the views in {views_in} are empty until the next load that makes views"
+            with _warning(consequence), _database(pipeline, views_in) as database:
                 database.refresh()
 
 
@@ -91,16 +93,17 @@ def _run_row(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds:
 
 
 @contextmanager
-def _database(pipeline: dlt.Pipeline) -> Iterator["_Database"]:
+def _database(pipeline: dlt.Pipeline, views_in: str) -> Iterator["_Database"]:
     with pipeline.destination_client() as client:
         sql_client: SqlClientBase[Any] = client.sql_client  # type: ignore[attr-defined] # both engines' clients have one
-        yield _Database(ENGINES[pipeline.destination.destination_type], sql_client)
+        yield _Database(ENGINES[pipeline.destination.destination_type], sql_client, views_in)
 
 
 class _Database:
     """A database with the tables in one dataset and the views in another."""
 
-    def __init__(self, engine: Engine, client: SqlClientBase[Any]) -> None:
+    def __init__(self, engine: Engine, client: SqlClientBase[Any], views_in: str) -> None:
+        self._views_in = views_in
         self._engine = engine
         self._client = client
         self._dataset = client.capabilities.casefold_identifier(client.dataset_name)
@@ -129,8 +132,8 @@ class _Database:
                 message = (
                     "the views in %s were of the dataset %s, and are now of %s: load one of the two with views=False"
                 )
-                log.warning(message, DATASET, other, self._dataset)
-            self._client.execute_sql(self._engine.create_dataset)
+                log.warning(message, self._views_in, other, self._dataset)
+            self._client.execute_sql(self._engine.create_dataset.format(views=self._views_in))
             self._make(self._views())
 
     def empty(self) -> bool:
@@ -138,27 +141,27 @@ class _Database:
         if self._dataset not in map(dataset_of, self._comments().values()):
             return False
         with self._client.begin_transaction():
-            self._make(list(views(self._engine, self._dataset, {})))
+            self._make(list(views(self._engine, self._dataset, {}, self._views_in)))
         return True
 
     def _make(self, wanted: Sequence[View]) -> None:
-        there = self._columns(DATASET)
+        there = self._columns(self._views_in)
         for view in wanted:
             # replacing it leaves the rights of others, and what they made of it, as they are
             columns = there.get(view.name, [])
             if columns != list(view.columns[: len(columns)]):
-                self._client.execute_sql(f"DROP VIEW {DATASET}.{view.name}")
+                self._client.execute_sql(f"DROP VIEW {self._views_in}.{view.name}")
             self._client.execute_sql("; ".join([view.create, *view.comments]))
 
     def _views(self) -> list[View]:
-        return list(views(self._engine, self._dataset, self._columns(self._dataset)))
+        return list(views(self._engine, self._dataset, self._columns(self._dataset), self._views_in))
 
     def _are_up_to_date(self) -> bool:
         there = self._comments()
         return all(there.get(view.name) == view.comment for view in self._views())
 
     def _comments(self) -> dict[str, str | None]:
-        return dict(self._rows(self._engine.comments, DATASET))
+        return dict(self._rows(self._engine.comments, self._views_in))
 
     def _columns(self, dataset: str) -> dict[str, list[str]]:
         """Return the columns of each table and view in a dataset."""
@@ -174,5 +177,5 @@ class _Database:
     def _in_turn(self) -> Iterator[None]:
         with self._client.begin_transaction():
             if self._engine.take_turns:
-                self._client.execute_sql(self._engine.take_turns)
+                self._client.execute_sql(self._engine.take_turns.format(views=self._views_in))
             yield

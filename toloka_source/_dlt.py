@@ -1,0 +1,171 @@
+"""Every use of what dlt doesn't document: why it is needed, and what happens when a later dlt lacks it.
+
+Nothing here fails silently: what is missing raises `AttributeError`, `ImportError` or `TypeError` where it is used, and
+`tests/test_private_dlt.py` says in words what broke. All other modules go by dlt's documented names alone.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dlt
+import pyarrow as pa
+from dlt.common.destination.client import FollowupJobRequest, WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.destinations import postgres
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.destinations.sql_jobs import SqlMergeFollowupJob
+from dlt.extract.items import ResolvablePipeItem, TableNameMeta
+from dlt.extract.state import get_current_pipe
+from dlt.pipeline.state_sync import load_pipeline_state_from_destination
+
+POSTGRES = "dlt.destinations.postgres"
+"""dlt's name of the destination."""
+
+
+# in a resource
+
+
+def past_all_steps(table: pa.Table, table_name: str) -> ResolvablePipeItem:
+    """Wrap a table so that no map, filter or limit of the user's meets it; they are made for the resource's own table.
+
+    dlt's iterator takes an item that says at which step of its pipe it is; `dlt.mark.with_table_name` sends it through
+    all of them.
+    """
+    pipe = get_current_pipe()
+    return ResolvablePipeItem(table, len(pipe) - 1, pipe, TableNameMeta(table_name))
+
+
+# the pipeline's state and working folder
+
+
+def stored_state(pipeline: dlt.Pipeline) -> Mapping[str, Any] | None:
+    """Return the state of each source as the destination has it; None if the destination keeps none.
+
+    `Pipeline.sync_destination` takes it only if it looks newer than the local one, which a restored database's isn't.
+    """
+    with pipeline.destination_client() as client:
+        if not isinstance(client, WithStateSync):
+            return None
+        try:
+            state = load_pipeline_state_from_destination(pipeline.pipeline_name, client)
+        except DestinationUndefinedEntity:
+            return {}
+    return state.get("sources", {}) if state else {}
+
+
+def set_state(pipeline: dlt.Pipeline, source: str, state: Mapping[str, Any] | None) -> None:
+    """Set the local state of one source, or remove it; dlt has no call that changes a state outside of a run."""
+    with pipeline.managed_state() as local:
+        sources: dict[str, Any] = local.setdefault("sources", {})
+        if state is None:
+            sources.pop(source, None)
+        else:
+            sources[source] = state
+
+
+def package_schema(pipeline: dlt.Pipeline, load_id: str, folder: str) -> Mapping[str, Any]:
+    """Return the schema of a package; `Pipeline.get_load_package_info` fails on one that a kill has left torn.
+
+    A package whose schema is gone is the rest of one that dlt was deleting. That has no name.
+    """
+    try:
+        text = Path(pipeline.working_dir, folder, load_id, "schema.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {"name": "", "tables": {}}
+    schema: Mapping[str, Any] = json.loads(text)
+    return schema
+
+
+def mend_package(pipeline: dlt.Pipeline, load_id: str, folder: str) -> None:
+    """Remove the parts of files that a kill has left in a package: dlt takes each for a job, and fails on its name.
+
+    It copies a job's file into a package under a name of 32 digits, then renames it.
+    """
+    for path in Path(pipeline.working_dir, folder, load_id).glob("*_jobs/*"):
+        if "." not in path.name:
+            path.unlink()
+
+
+def delete_package(pipeline: dlt.Pipeline, load_id: str, *folders: str) -> None:
+    """Delete one package; `Pipeline.abort_packages` deletes all younger ones too, whosever they are.
+
+    Args:
+        pipeline: Whose working folder the package is in.
+        load_id: The package.
+        folders: "normalize/extracted", "load/normalized" or "load/loaded"; a package can be in two of them.
+    """
+    for folder in folders:
+        package = Path(pipeline.working_dir, folder, load_id)
+        # out of dlt's sight at once: it can't read a package of which a kill has left half
+        doomed = Path(pipeline.working_dir, f"deleted-{uuid4().hex}")
+        with suppress(FileNotFoundError):
+            package.rename(doomed)
+    for doomed in Path(pipeline.working_dir).glob("deleted-*"):
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+# the destination
+
+
+def forget_tables(pipeline: dlt.Pipeline, schema: str) -> None:
+    """Let dlt look which tables there are; it takes for given what it has noted of a schema at the destination."""
+    with pipeline.destination_client() as client:
+        if not isinstance(client, SqlJobClientWithStagingDataset):
+            return
+        noted = client.schema.version_table_name
+        for dataset in (nullcontext(), client.with_staging_dataset()):
+            with dataset, suppress(DatabaseUndefinedRelation):
+                table = client.sql_client.make_qualified_table_name(noted)
+                client.sql_client.execute_sql(f"DELETE FROM {table} WHERE schema_name = %s", schema)  # noqa: S608
+
+
+class _MergeInTurn(SqlMergeFollowupJob):
+    @classmethod
+    def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> list[str]:
+        table = sql_client.make_qualified_table_name(str(table_chain[0]["name"]))
+        # dlt runs these statements in one transaction, and readers aren't kept waiting
+        return [
+            f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE;",
+            *super().generate_sql(table_chain, sql_client),
+        ]
+
+
+class PostgresInTurn(postgres):
+    """dlt's destination, except that merges of one table wait for each other, also for those that don't lock.
+
+    dlt merges by deleting the rows that come again, then inserting them. Two processes that do so at once for the same
+    id (a training that was created in one window and started again in the next) would both find nothing to delete, and
+    both insert.
+    """
+
+    @property
+    def destination_type(self) -> str:
+        """Return dlt's name: it is the same destination."""
+        return POSTGRES
+
+    @property
+    def client_class(self) -> Any:  # noqa: ANN401 - dlt's client is imported only when it is used
+        """Return dlt's client with this merge.
+
+        Raises:
+            AttributeError: dlt's client makes its merges in another way; without the lock, rows would be doubled.
+        """
+        from dlt.destinations.impl.postgres.postgres import PostgresClient  # noqa: PLC0415 - needs the driver
+
+        PostgresClient._create_merge_followup_jobs  # noqa: B018, SLF001 - must be there to be replaced
+
+        class Client(PostgresClient):
+            def _create_merge_followup_jobs(
+                self, table_chain: Sequence[PreparedTableSchema]
+            ) -> list[FollowupJobRequest]:
+                return [_MergeInTurn.from_table_chain(table_chain, self.sql_client)]
+
+        return Client

@@ -1,0 +1,61 @@
+"""The place that a pipeline loads into."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import dlt
+from dlt.common.configuration.exceptions import ConfigurationValueError
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+
+
+@dataclass(frozen=True)
+class Place:
+    """A dataset at a destination.
+
+    Attributes:
+        digest: Tells it from all other places; holds no secret.
+        caps: What the destination can do.
+    """
+
+    digest: str
+    caps: DestinationCapabilitiesContext
+
+    @property
+    def dialect(self) -> str | None:
+        """The name of its SQL, as sqlglot has it."""
+        return self.caps.sqlglot_dialect
+
+    @property
+    def keeps_nul(self) -> bool:
+        """Whether a text may hold NUL characters; PostgreSQL and what comes of it take none, not even in JSON."""
+        return self.dialect not in ("postgres", "redshift")
+
+
+def place_of(pipeline: dlt.Pipeline) -> Place:
+    """Return the place that a pipeline loads into; nothing is connected to."""
+    client = pipeline.destination_client()
+    try:
+        location = client.config.data_location()
+    except ConfigurationValueError:
+        location = None
+    # two databases of one server, or two folders of one bucket, can be one location to dlt
+    database = getattr(client.config.credentials, "database", None)
+    parts = (
+        client.config.destination_type,
+        location,
+        database,
+        getattr(client.config, "bucket_url", None),
+        pipeline.dataset_name,
+    )
+    return Place(sha256(repr(parts).encode()).hexdigest(), client.capabilities)
+
+
+def current_place() -> Place | None:
+    """Return the place that the running pipeline loads into; None where a resource is read without one."""
+    try:
+        dlt.current.load_package_state()
+    except CurrentLoadPackageStateNotAvailable:
+        return None
+    pipeline = dlt.current.pipeline()
+    return place_of(pipeline) if pipeline.destination else None
