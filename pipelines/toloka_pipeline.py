@@ -15,7 +15,6 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
@@ -30,6 +29,7 @@ from dlt.common.typing import TRefreshMode
 from dlt.pipeline.progress import TCollectorArg
 
 from toloka_source import ENDPOINTS, LoadReport, TolokaError, Window, backfill, load, split_windows, toloka
+from toloka_source._dlt import count_paths_from_here
 from toloka_source.bi.html_report import check_report, write_report
 from toloka_source.errors import BackfillError, ConfigurationError
 from toloka_source.windows import BY, known_destination
@@ -107,16 +107,13 @@ def _common_options() -> argparse.ArgumentParser:
 
 
 def _pipeline(name: str, destination: Any, options: argparse.Namespace, suffix: str = "") -> dlt.Pipeline:  # noqa: ANN401
-    destination = known_destination(destination)
-    # a relative path counts from here; dlt's own counts from where this pipeline ran for the very first time
-    if "local_dir" in destination.spec.get_resolvable_fields():
-        destination.config_params.setdefault("local_dir", str(Path.cwd()))
     pipeline = dlt.pipeline(
         name,
         destination=destination,
         dataset_name=options.dataset + suffix,
         progress=_progress(options.progress),  # type: ignore[arg-type] # None is dlt's own default
     )
+    count_paths_from_here(pipeline)
     check_report(options.report, pipeline.destination)
     return pipeline
 

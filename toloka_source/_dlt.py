@@ -71,6 +71,19 @@ def set_state(pipeline: dlt.Pipeline, source: str, state: Mapping[str, Any] | No
             sources[source] = state
 
 
+def count_paths_from_here(pipeline: dlt.Pipeline) -> None:
+    """Let a relative path of a destination count from the current folder, for this run and for the `dlt` command.
+
+    dlt's count from where the pipeline of this name ran for the very first time, which it keeps in the local state
+    under the name of this attribute. For our own command alone: a user's pipeline goes by dlt's rule.
+    """
+    first, here = pipeline.get_local_state_val("initial_cwd"), str(Path.cwd())
+    pipeline.initial_cwd = here  # type: ignore[attr-defined] # set from the state, by name
+    pipeline.set_local_state_val("initial_cwd", here)
+    if pipeline.destination and pipeline.destination.config_params.get("local_dir") == first:
+        pipeline.destination.config_params["local_dir"] = here
+
+
 def package_schema(pipeline: dlt.Pipeline, load_id: str, folder: str) -> Mapping[str, Any]:
     """Return the schema of a package; `Pipeline.get_load_package_info` fails on one that a kill has left torn.
 

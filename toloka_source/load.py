@@ -6,18 +6,16 @@ stands. Only packages, tables and state of this source are ever dropped.
 """
 
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeGuard
+from typing import Any
 
 import dlt
-from dlt.common.destination.exceptions import DestinationException, DestinationTerminalException
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.schema import Schema
 from dlt.common.typing import TRefreshMode
-from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.extract import DltResource, DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from filelock import FileLock, Timeout
@@ -25,7 +23,8 @@ from filelock import FileLock, Timeout
 from toloka_source import _dlt
 from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import out_of_the_way, pins_tables, publish
-from toloka_source.errors import BusyError, ConfigurationError, DestinationError, DestinationLockedError, TolokaError
+from toloka_source.errors import BusyError, ConfigurationError
+from toloka_source.failures import is_destination_down, is_refusal, is_table_gone, last_line, translated
 from toloka_source.place import place_of
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
 
@@ -82,7 +81,8 @@ def load(
         message = f"another process runs the pipeline {pipeline.pipeline_name!r}: wait until it ends"
         raise BusyError(message) from None
     except (PipelineStepFailed, DestinationException) as error:
-        raise translate(error) from error
+        cause = translated(error)
+        raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started)
 
 
@@ -128,10 +128,9 @@ def _settle(pipeline: dlt.Pipeline, schema: str, views_in: str) -> None:
                 pipeline.normalize()
                 pipeline.load()
         except PipelineStepFailed as error:
-            is_down = any(isinstance(cause, DestinationConnectionError) for cause in _chain(error))
-            if is_down or not _drop_pending(pipeline, schema):
+            if is_destination_down(error) or not _drop_pending(pipeline, schema):
                 raise
-            log.warning("the packages can't be loaded, and their data is read again: %s", _last_line(error))
+            log.warning("the packages can't be loaded, and their data is read again: %s", last_line(error))
 
 
 def _note(pipeline: dlt.Pipeline, values: Mapping[str, object]) -> None:
@@ -217,13 +216,12 @@ def _run(
     try:
         _run_dlt(pipeline, source, refresh, views_in)
     except PipelineStepFailed as error:
-        is_table_gone = any(isinstance(cause, DatabaseUndefinedRelation) for cause in _chain(error))
-        if is_table_gone or _is_refusal(error):
+        if is_table_gone(error) or is_refusal(error):
             # dlt would try the package again, and fail again, in each later run
             _drop_pending(pipeline, schema)
-        if not is_table_gone:
+        if not is_table_gone(error):
             raise
-        log.warning("a table has gone from the destination, and is made again: %s", _last_line(error))
+        log.warning("a table has gone from the destination, and is made again: %s", last_line(error))
         _dlt.forget_tables(pipeline, schema)
         _take_state(pipeline, schema)
         _run_dlt(pipeline, source, refresh, views_in)
@@ -277,35 +275,3 @@ def only_own_packages() -> Iterator[None]:
         yield
     finally:
         logging.getLogger("dlt").removeFilter(noise)
-
-
-def translate(error: Exception) -> Exception:
-    """Return the error of this package that dlt wrapped, or one that says what the destination said, or dlt's own."""
-    for cause in _chain(error):
-        if isinstance(cause, TolokaError):
-            return cause
-        if "Could not set lock on file" in str(cause):
-            said = re.split("However|See also", str(cause).partition("Could not set lock")[2])[0].strip()
-            return DestinationLockedError(f"end the other process, then run again: could not set lock {said}")
-    if _is_refusal(error):
-        reason = _last_line(error)
-        return DestinationError(f"the destination refused the data; the next run begins where this one began: {reason}")
-    return error
-
-
-def _last_line(error: PipelineStepFailed) -> str:
-    """Return the last line of the traceback that dlt quotes."""
-    lines = [line for line in str(error.exception).splitlines() if re.match(r"[a-z_]\w*(\.\w+)+: ", line)]
-    return (lines or [" ".join(str(error.exception).split())])[-1]
-
-
-def _is_refusal(error: Exception) -> TypeGuard[PipelineStepFailed]:
-    if not isinstance(error, PipelineStepFailed):
-        return False
-    return error.step == "load" and any(isinstance(cause, DestinationTerminalException) for cause in _chain(error))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -192,9 +192,9 @@ class Run:
     def _open(self) -> tuple[Window, datetime, Iterator[Page]]:
         """Return the window of this run, the moment up to which it is complete, and its pages."""
         if not self._is_pushed_down:
-            # dlt drops what is just outside of the range: the API's is open at the start, and has milliseconds
-            start = self._cursor.start_value
-            window = Window(start and start - _MILLISECOND, self._cursor.end_value)
+            # dlt drops what is just outside of its range; the API's is open at the start, and of whole milliseconds
+            start, end = self._cursor.start_value, self._cursor.end_value
+            window = Window(start and start - _MILLISECOND, end and end + _MILLISECOND)
             return window, *self._begin(window)
         if self._cursor.end_value is not None:
             window = Window(self._settings.start, self._cursor.end_value)

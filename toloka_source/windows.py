@@ -32,7 +32,8 @@ from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish
 from toloka_source.endpoints import ENDPOINTS
 from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError
-from toloka_source.load import only_own_packages, translate
+from toloka_source.failures import translated
+from toloka_source.load import only_own_packages
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
 from toloka_source.scan import Window
 from toloka_source.source import toloka
@@ -153,7 +154,8 @@ def load_window(
                 with _turn(pipeline):
                     publish(pipeline, reports, monotonic() - started, views_in)
         except (PipelineStepFailed, DestinationException) as error:
-            raise translate(error) from error
+            cause = translated(error)
+            raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started)
 
 
@@ -163,8 +165,10 @@ def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), *
     Raises:
         ConfigurationError: An argument can't work.
     """
-    if not isinstance(window, Window) or window.end is None:
-        raise ConfigurationError("window", window, "must be one of split_windows(...), or a Window with an end")
+    if not isinstance(window, Window):
+        raise ConfigurationError("window", window, "must be a Window, as split_windows returns them")
+    if window.end is None:
+        raise ConfigurationError("window", window, "needs an end")
     for name in {"start_date", "end_date"} & arguments.keys():
         raise ConfigurationError(name, arguments[name], "is the window's own; leave it out")
     for name in resources:
@@ -254,7 +258,7 @@ def _turn(pipeline: dlt.Pipeline) -> Iterator[None]:
 def _passes(error: BaseException) -> bool:
     """Tell whether to try again: windows that meet may have wanted the same table or column."""
     if isinstance(error, DestinationException | PipelineStepFailed):
-        return not isinstance(translate(error), DestinationLockedError) and any(
+        return not isinstance(translated(error), DestinationLockedError) and any(
             may_pass(error) for may_pass in (retry_schema_update(), retry_load(("load",)))
         )
     return False

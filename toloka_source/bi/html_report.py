@@ -15,6 +15,7 @@ from dlt.common.destination.exceptions import DestinationException
 
 from toloka_source.bi.view_sql import DATASET, ENGINES, dataset_of
 from toloka_source.errors import ConfigurationError, DestinationError
+from toloka_source.failures import translated
 from toloka_source.report import LoadReport
 
 Row = Mapping[str, Any]
@@ -125,7 +126,8 @@ def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport
     try:
         data = _read(pipeline)
     except DestinationException as error:
-        raise DestinationError(f"loaded, but without a report: {' '.join(str(error).split())}") from error
+        said = " ".join(str(translated(error)).split())
+        raise DestinationError(f"loaded, but without a report: {said}") from error
     parts = [part for report in reports for part in report.resources]
     text = page(data, parts, f"{pipeline.dataset_name} in {engine}")
     _write(path, text)
@@ -140,7 +142,8 @@ def _read(pipeline: dlt.Pipeline) -> dict[str, list[Row]]:
         if {dataset_of(comment) for comment in comments.values()} != {
             client.capabilities.casefold_identifier(client.dataset_name)
         }:
-            raise DestinationError(f"loaded, but without a report: the views in {DATASET} aren't of this dataset")
+            said = f"the views in {DATASET} aren't of this dataset; load it with views=True"
+            raise DestinationError(f"loaded, but without a report: {said}")
         return {name: _rows(client, query) for name, query in _QUERIES.items()}
 
 
