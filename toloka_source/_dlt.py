@@ -97,6 +97,14 @@ def package_schema(pipeline: dlt.Pipeline, load_id: str, folder: str) -> Mapping
     return schema
 
 
+def mend_folders(pipeline: dlt.Pipeline) -> None:
+    """Make the folders of which a kill has kept dlt from making all: it takes the first for the sign of all."""
+    for folder in ("normalize/extracted", "load/new", "load/normalized", "load/loaded"):
+        path = Path(pipeline.working_dir, folder)
+        if path.parent.exists():
+            path.mkdir(exist_ok=True)
+
+
 def mend_package(pipeline: dlt.Pipeline, load_id: str, folder: str) -> None:
     """Remove the parts of files that a kill has left in a package: dlt takes each for a job, and fails on its name.
 

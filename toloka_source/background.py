@@ -18,7 +18,7 @@ def run_ahead(items: Generator[_T], most: int) -> Iterator[_T | None]:
 
     Args:
         items: The generator; it runs in a daemon thread, and is closed there.
-        most: How many of its items may wait to be fetched.
+        most: How many of its items may be made and wait to be fetched.
 
     Raises:
         Exception: What the generator raised.
@@ -29,16 +29,13 @@ def run_ahead(items: Generator[_T], most: int) -> Iterator[_T | None]:
     def run() -> None:
         error: BaseException | None = None
         try:
-            for item in items:
-                room.acquire()
-                if stopped.is_set():
-                    break
-                ready.put((item, None))
-        except BaseException as raised:  # noqa: BLE001 - raised where the items are fetched
+            while room.acquire() and not stopped.is_set():
+                ready.put((next(items), None))
+        except BaseException as raised:  # noqa: BLE001 - raised where the items are fetched; after the last, StopIteration
             error = raised
         finally:
             items.close()
-            ready.put((None, error or StopIteration()))
+            ready.put((None, error))
 
     Thread(target=run, name="toloka-reader", daemon=True).start()
     try:

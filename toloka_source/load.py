@@ -7,7 +7,7 @@ stands. Only packages, tables and state of this source are ever dropped.
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import dlt
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.schema import Schema
+from dlt.common.schema.typing import TTableSchema
 from dlt.common.typing import TRefreshMode
 from dlt.extract import DltResource, DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -25,6 +26,7 @@ from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import out_of_the_way, pins_tables, publish
 from toloka_source.errors import BusyError, ConfigurationError
 from toloka_source.failures import is_destination_down, is_refusal, is_table_gone, last_line, translated
+from toloka_source.first_load import appending, is_first_load, small_steps
 from toloka_source.place import place_of
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
 
@@ -32,6 +34,9 @@ log = logging.getLogger(__name__)
 
 _PLACE = "toloka_place"
 """Where the working folder's own state says what the packages in it are for."""
+
+_NOWHERE = "nowhere"
+"""Stands for the place while a first load is on its way."""
 
 _LAST = "toloka_last_loaded"
 """Where it says which packages the last run loaded; dlt keeps all there ever were."""
@@ -73,10 +78,12 @@ def load(
         with lock.acquire(blocking=False):
             _settle(pipeline, source.schema.name, views_in)
             _take_state(pipeline, source.schema.name)
-            with only_own_packages():
-                reports = _load(pipeline, source, refresh, views_in)
-            if views:
-                publish(pipeline, reports, monotonic() - started, views_in)
+            refresh = refresh or pipeline.refresh
+            is_first = not refresh and is_first_load(pipeline, source)
+            with only_own_packages(), small_steps(pipeline) if is_first else nullcontext():
+                reports = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, views_in)
+                if views:
+                    publish(pipeline, reports, monotonic() - started, views_in)
     except Timeout:
         message = f"another process runs the pipeline {pipeline.pipeline_name!r}: wait until it ends"
         raise BusyError(message) from None
@@ -101,9 +108,9 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
 
 def _settle(pipeline: dlt.Pipeline, schema: str, views_in: str) -> None:
     """Load what is pending; drop what is of this schema and can't be loaded here: it is read again."""
+    _dlt.mend_folders(pipeline)
     place = place_of(pipeline).digest
-    own: Mapping[str, Any] = pipeline.state["_local"]
-    has_moved = own.get(_PLACE, place) != place
+    has_moved = _noted(pipeline, _PLACE, place) != place
     for load_id, folders in _pending(pipeline, "").items():
         _dlt.delete_package(pipeline, load_id, *folders)  # the rest of one that was loaded, or had nothing in it
     for load_id, folders in _pending(pipeline, schema).items():
@@ -118,7 +125,7 @@ def _settle(pipeline: dlt.Pipeline, schema: str, views_in: str) -> None:
         _dlt.mend_package(pipeline, load_id, folders[-1])
     if has_moved:
         _dlt.set_state(pipeline, schema, None)
-    for load_id in own.get(_LAST, []):
+    for load_id in _noted(pipeline, _LAST, []):
         _dlt.delete_package(pipeline, load_id, _LOADED)
     _note(pipeline, {_PLACE: place, _LAST: []})
     if pipeline.has_pending_data:
@@ -135,10 +142,13 @@ def _settle(pipeline: dlt.Pipeline, schema: str, views_in: str) -> None:
 
 def _note(pipeline: dlt.Pipeline, values: Mapping[str, object]) -> None:
     """Write into the working folder's own state, if that changes it."""
-    own = pipeline.state["_local"]
     for key, value in values.items():
-        if own.get(key) != value:
+        if _noted(pipeline, key, None) != value:
             pipeline.set_local_state_val(key, value)
+
+
+def _noted(pipeline: dlt.Pipeline, key: str, default: Any) -> Any:  # noqa: ANN401 - whatever was noted
+    return pipeline.state["_local"].get(key, default)
 
 
 def _pending(pipeline: dlt.Pipeline, schema: str | None = None) -> dict[str, list[str]]:
@@ -154,15 +164,19 @@ def _pending(pipeline: dlt.Pipeline, schema: str | None = None) -> dict[str, lis
 
 
 def _is_schema_stored(pipeline: dlt.Pipeline, load_id: str) -> bool:
-    """Tell whether the pipeline's schema has all columns of an extracted package."""
-    schema = _dlt.package_schema(pipeline, load_id, _EXTRACTED)
-    if schema["name"] not in pipeline.schemas:
-        return False
-    stored = pipeline.schemas[schema["name"]].tables
+    """Tell whether the pipeline's schema has all that the one of an extracted package has."""
+    schema = Schema.from_dict(dict(_dlt.package_schema(pipeline, load_id, _EXTRACTED)), validate_schema=False)
+    stored = pipeline.schemas[schema.name].tables if schema.name in pipeline.schemas else {}
     return all(
-        name in stored and table["columns"].keys() <= stored[name]["columns"].keys()
-        for name, table in schema["tables"].items()
+        name in stored
+        and table["columns"].keys() <= stored[name]["columns"].keys()
+        and _hints(table).items() <= _hints(stored[name]).items()
+        for name, table in schema.tables.items()
     )
+
+
+def _hints(table: TTableSchema) -> dict[str, str]:
+    return {name: repr(value) for name, value in table.items() if name not in ("columns", "x-normalizer")}
 
 
 def _take_state(pipeline: dlt.Pipeline, source: str) -> None:
@@ -209,6 +223,20 @@ def _tables_at_destination(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[
         return {name for name, columns in client.get_storage_tables(names) if columns}
 
 
+def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
+    """Run the first load; what is left of it when it is killed is dropped, and read again."""
+    place = place_of(pipeline).digest
+    _note(pipeline, {_PLACE: _NOWHERE})
+    try:
+        pipeline.run(appending(source))
+    except PipelineStepFailed as error:
+        if is_refusal(error):
+            _drop_pending(pipeline, source.schema.name)
+        raise
+    _note(pipeline, {_PLACE: place})
+    return _reports(pipeline, source)
+
+
 def _run(
     pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, views_in: str
 ) -> Sequence[ResourceReport]:
@@ -225,9 +253,13 @@ def _run(
         _dlt.forget_tables(pipeline, schema)
         _take_state(pipeline, schema)
         _run_dlt(pipeline, source, refresh, views_in)
+    return _reports(pipeline, source)
+
+
+def _reports(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
+    """Return what was loaded; note the packages, which the next run deletes."""
     loaded = pipeline.last_trace.last_load_info if pipeline.last_trace else None
-    own: Mapping[str, Any] = pipeline.state["_local"]
-    _note(pipeline, {_LAST: [*own.get(_LAST, []), *(loaded.loads_ids if loaded else [])]})
+    _note(pipeline, {_LAST: [*_noted(pipeline, _LAST, []), *(loaded.loads_ids if loaded else [])]})
     return [*resource_reports(pipeline, source)]
 
 
@@ -243,7 +275,8 @@ def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | 
 
 
 def _replaces(source: DltSource) -> bool:
-    return any(resource.write_disposition == "replace" for resource in source.selected_resources.values())
+    dispositions = (resource.write_disposition for resource in source.selected_resources.values())
+    return any("replace" in (one, isinstance(one, dict) and one.get("disposition")) for one in dispositions)
 
 
 def _drop_pending(pipeline: dlt.Pipeline, schema: str) -> bool:
