@@ -113,8 +113,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def long(session: nox.Session) -> None:
-    """Run the model test on 5,000 histories and kill 500 runs; takes hours."""
+    """Run the model test on 5,000 histories, and kill runs at 500 moments and before each step on disk; takes hours."""
     _install(session)
-    session.run(
-        "pytest", "tests/test_model.py", "tests/test_kill.py", env={"TOLOKA_HISTORIES": "5000", "TOLOKA_KILLS": "500"}
-    )
+    numbers = {"TOLOKA_HISTORIES": "5000", "TOLOKA_KILLS": "500", "TOLOKA_STEPS": "400"}
+    session.run("pytest", "tests/test_model.py", "tests/test_kill.py", env=numbers)

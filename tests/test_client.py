@@ -31,7 +31,9 @@ from toloka_source import answers, errors
 from toloka_source.client import Client, Page, RetryPolicy
 from toloka_source.connection import base_address
 from toloka_source.emulator import Emulator, Fault
-from toloka_source.scan import Window
+from toloka_source.emulator.faults import Exchange
+from toloka_source.endpoints import PROJECTS
+from toloka_source.scan import Window, read_pages
 
 __all__ = ["waits"]
 
@@ -495,7 +497,48 @@ def test_html_is_reported_as_a_proxys(api: Emulator, status: int) -> None:
     api.fail(Fault.status(status, html=True) if status != 200 else Fault.html_200())
     text = str(fail(api.base_url))
     assert f"a proxy answered in HTML instead of the API: '{status} " in text
-    assert "JSON" not in text
+    assert ("HTML came instead of JSON" in text) == (status == 200)
+
+
+@pytest.mark.parametrize("drop", [b"<p>", b"<p>" * 10_000], ids=["drips", "floods"])
+def test_html_for_ever(api: Emulator, drop: bytes) -> None:
+    async def act(exchange: Exchange) -> None:
+        exchange.transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n")
+        while not exchange.transport.is_closing():
+            exchange.transport.write(drop)
+            await exchange.pause(0.02)
+
+    api.fail(Fault("html for ever", act), times=None)
+    error = fail(api.base_url, RetryPolicy(attempts=2, request_seconds=0.4))
+    assert isinstance(error, errors.ServerError)
+    assert "HTML came instead of JSON" in str(error)
+
+
+def test_no_message_is_long(api: Emulator) -> None:
+    project = api.account.create_project()
+    many = [project | {"id": f"{number}"} for number in range(1_000, 1_300)]
+    faults = [
+        Fault.replace_page(lambda _: {"items": [*many, many[0]], "has_more": True}),
+        Fault.replace_page(lambda _: {"items": [{"id": "9" * 5_000}, {"id": "1"}], "has_more": True}),
+        Fault.replace_page(lambda _: {"items": "x" * 5_000, "has_more": "y" * 5_000}),
+        Fault.body(
+            msgspec.json.encode({"code": "x" * 5_000, "message": "y" * 5_000, "request_id": "z" * 5_000}), status=400
+        ),
+        Fault.body(b"<title>" + b"x" * 5_000, status=502),
+        Fault.body(b"x" * 5_000, status=404),
+    ]
+    for fault in faults:
+        api.clear_faults()
+        api.fail(fault, times=None)
+        with (
+            Client(api.base_url, "secret", RetryPolicy(attempts=1)) as client,
+            pytest.raises(errors.TolokaError) as caught,
+        ):
+            list(read_pages(client, PROJECTS, {}, workers=4))
+        assert len(str(caught.value)) <= 300, fault
+    with pytest.raises(errors.ConfigurationError) as refused:
+        PROJECTS.check_filters({"x" * 5_000: "y"})
+    assert len(str(refused.value)) <= 300
 
 
 # waiting

@@ -1,6 +1,7 @@
 """Killed at any moment, the command loses nothing and doubles nothing: the next run makes the tables right.
 
-`TOLOKA_KILLS=500` kills at so many random moments, of which an ordinary test run has 60.
+`TOLOKA_KILLS=500` kills at so many random moments, of which an ordinary test run has 60, and `TOLOKA_STEPS=400` before
+so many steps on disk, of which it has 40.
 """
 
 import json
@@ -24,9 +25,10 @@ from toloka_source.emulator import Account, Clock, Emulator
 SERVER = Path(__file__).with_name("killed.py")
 SCRIPT = Path(__file__).parents[1] / "pipelines" / "toloka_pipeline.py"
 MOMENTS = range(int(os.environ.get("TOLOKA_KILLS", "60")))
+STEPS = int(os.environ.get("TOLOKA_STEPS", "40"))
 KILLED = -9
 
-SHARES = [number / 40 for number in range(40)]
+SHARES = [number / STEPS for number in range(STEPS)]
 """Where in a run it is killed: before the step on disk that so large a part of all its steps precede."""
 
 FIRST_SHARES = SHARES[::2]

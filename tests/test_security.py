@@ -200,6 +200,7 @@ def known(name: str) -> set[str]:
 
 
 def test_names_and_values_do_nothing(warehouse: Warehouse, own_folder: Path) -> None:
+    warehouse.views = True
     outside = {path: sorted(path.iterdir()) for path in (own_folder.parent, own_folder.parent.parent)}
     account = warehouse.api.account
     account.create_project()

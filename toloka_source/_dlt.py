@@ -148,11 +148,22 @@ def forget_tables(pipeline: dlt.Pipeline, schema: str) -> None:
                 client.sql_client.execute_sql(f"DELETE FROM {table} WHERE schema_name = %s", schema)  # noqa: S608
 
 
-class _MergeInTurn(SqlMergeFollowupJob):
+def drop_staging(pipeline: dlt.Pipeline) -> None:
+    """Drop the staging dataset of a pipeline that has one of its own; dlt keeps it for ever."""
+    with pipeline.destination_client() as client:
+        if isinstance(client, SqlJobClientWithStagingDataset):
+            with client.with_staging_dataset():
+                if client.is_storage_initialized():
+                    client.sql_client.drop_dataset()
+
+
+class MergeInTurn(SqlMergeFollowupJob):
+    """dlt's merge, except that it locks its table first."""
+
     @classmethod
     def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> list[str]:
+        """Return the statements of the merge, which dlt runs in one transaction; readers aren't kept waiting."""
         table = sql_client.make_qualified_table_name(str(table_chain[0]["name"]))
-        # dlt runs these statements in one transaction, and readers aren't kept waiting
         return [
             f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE;",
             *super().generate_sql(table_chain, sql_client),
@@ -187,6 +198,6 @@ class PostgresInTurn(postgres):
             def _create_merge_followup_jobs(
                 self, table_chain: Sequence[PreparedTableSchema]
             ) -> list[FollowupJobRequest]:
-                return [_MergeInTurn.from_table_chain(table_chain, self.sql_client)]
+                return [MergeInTurn.from_table_chain(table_chain, self.sql_client)]
 
         return Client

@@ -66,7 +66,9 @@ def not_a_page(response: requests.Response, body: bytes, path: str, error: Excep
         return errors.ProtocolError(
             f"{path}: the answer isn't a page with a list of objects, items, and has_more: {error}"
         )
-    said = _said_by_proxy(body) if _is_html(response, body) else f"the answer is broken JSON: {error}"
+    said = f"the answer is broken JSON: {error}"
+    if is_html(response, body):
+        said = f"HTML came instead of JSON, {_said_by_proxy(body)}"
     return errors.ServerError(f"{path}: {said}", response.status_code)
 
 
@@ -75,7 +77,7 @@ def refusal(response: requests.Response, body: bytes, path: str) -> errors.ApiEr
     status = response.status_code
     details = _error_body(body)
     code, words, request_id = (_text(details.get(name)) for name in ("code", "message", "request_id"))
-    if _is_html(response, body):
+    if is_html(response, body):
         said = _said_by_proxy(body)
     elif code or words:
         said = f"{code}: {words}"
@@ -199,11 +201,12 @@ def _one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text[:_QUOTED]).split())
 
 
-def _is_html(response: requests.Response, body: bytes) -> bool:
+def is_html(response: requests.Response, body: bytes = b"") -> bool:
+    """Tell whether an answer is a web page, by its header or, if it has come already, by its body."""
     return "html" in response.headers.get("Content-Type", "").lower() or body[:100].lstrip()[:1] == b"<"
 
 
 def _said_by_proxy(body: bytes) -> str:
     title = re.search(rb"<title[^>]*>([^<]*)", body[:10_000], re.IGNORECASE)
     name = repr(_one_line(title[1].decode(errors="replace"))) if title else "a page without a title"
-    return f"HTML came instead of JSON; a proxy before the API may have answered: {name}"
+    return f"a proxy answered in HTML instead of the API: {name}"

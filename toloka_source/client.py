@@ -33,6 +33,7 @@ Item = dict[str, msgspec.Raw]
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 _LEAST_SECONDS = 0.1
+_MOST_HTML = 10_000
 
 
 @dataclass(frozen=True)
@@ -231,12 +232,14 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _read_body(response: requests.Response) -> bytes:
+    is_page = answers.is_html(response)
     try:
-        return bytes(response.raw.read(decode_content=True))
+        # a web page tells what it is by its beginning, even if it never ends
+        return bytes(response.raw.read(_MOST_HTML if is_page else None, decode_content=True))
     except (urllib3.exceptions.HTTPError, OSError):
-        if response.status_code == HTTPStatus.OK:
+        if response.status_code == HTTPStatus.OK and not is_page:
             raise
-        return b""  # the status alone tells enough
+        return b""  # the status alone tells enough, and so does HTML
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=60)

@@ -148,7 +148,10 @@ def _note(pipeline: dlt.Pipeline, values: Mapping[str, object]) -> None:
 
 
 def _noted(pipeline: dlt.Pipeline, key: str, default: Any) -> Any:  # noqa: ANN401 - whatever was noted
-    return pipeline.state["_local"].get(key, default)
+    try:
+        return pipeline.get_local_state_val(key)
+    except KeyError:
+        return default
 
 
 def _pending(pipeline: dlt.Pipeline, schema: str | None = None) -> dict[str, list[str]]:

@@ -238,7 +238,9 @@ class Run:
         """Add what dlt's scd2 tells versions by, which it doesn't make for Arrow tables."""
         if not self._has_version:
             return table
-        return table.append_column(pa.field(C_DLT_ID, schemas.TEXT, nullable=False), pa.array(digests(table)))
+        return table.append_column(
+            pa.field(C_DLT_ID, schemas.TEXT, nullable=False), pa.array(digests(table), schemas.TEXT)
+        )
 
 
 def _batches(pages: Iterable[Page]) -> Iterator[list[Item]]:

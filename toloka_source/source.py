@@ -41,7 +41,7 @@ def toloka(
         environment: "production" or "sandbox".
         base_url: Another address of the API, such as a local one; overrides `environment`.
         start_date: Text in ISO 8601, a date or a datetime; UTC unless it has a zone. Nothing that is older is loaded;
-            the moment itself is not in. What the first run was given stays in force until another one is given.
+            the moment itself is not in. It stays in force until another one is given.
         end_date: As `start_date`; the moment itself is in. With it the run is a back-fill of (start_date, end_date],
             which neither reads nor moves the cursor.
         filters: For each resource the API's own filters, such as `{"projects": {"status": "ACTIVE"}}`; for their

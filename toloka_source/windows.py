@@ -19,7 +19,6 @@ import dlt
 from dlt.common.destination import Destination
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.pipeline import get_dlt_pipelines_dir
-from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
@@ -27,7 +26,7 @@ from dlt.pipeline.progress import TCollectorArg
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from toloka_source._dlt import POSTGRES, PostgresInTurn, forget_tables
+from toloka_source._dlt import POSTGRES, PostgresInTurn, drop_staging, forget_tables
 from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish
 from toloka_source.endpoints import ENDPOINTS
@@ -282,8 +281,4 @@ def _load(pipeline: dlt.Pipeline) -> None:
 def _sweep(pipeline: dlt.Pipeline) -> None:
     """Remove what only this window uses: its staging dataset, and what dlt notes of the tables that it has seen."""
     forget_tables(pipeline, _SCHEMA)
-    with pipeline.destination_client() as client:
-        if isinstance(client, SqlJobClientWithStagingDataset):
-            with client.with_staging_dataset():
-                if client.is_storage_initialized():
-                    client.sql_client.drop_dataset()
+    drop_staging(pipeline)
