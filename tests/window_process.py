@@ -5,13 +5,8 @@ from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
-import dlt
-
 from tests.killed import WARM, Steps
-from toloka_source import Window, load_window, window_name, windows
-
-SHARED_STAGING, NO_LOCK = "shared staging", "no lock"
-"""What a process may be made to do without."""
+from toloka_source import Window, load_window, window_name
 
 processes = get_context("forkserver")
 processes.set_forkserver_preload(["toloka_source", "dlt.destinations.impl.postgres.postgres", *WARM])
@@ -22,13 +17,10 @@ def work(
     window: Window,
     destination: Any,
     arguments: dict[str, Any],
-    without: str | None,
     step: int | None,
 ) -> None:
     """Load the window, and note the steps on disk that it takes; die before one of them if there is a number."""
     os.environ.update(environment)  # the server has that of the first test
-    if without:
-        spoil(without)
     steps = Steps(step)
     load_window(window, destination, **arguments)
     done = steps.done
@@ -44,35 +36,14 @@ def _noted(window: Window) -> Path:
     return Path(os.environ["DLT_DATA_DIR"], f"steps-{window_name(window)}.txt")
 
 
-def spoil(without: str) -> None:
-    """Let this process share the staging dataset with others, or merge without waiting for them."""
-    own = windows._own_destination  # noqa: SLF001
-
-    def spoiled(destination: Any, window: Window) -> Any:
-        made = own(destination, window)
-        if without == SHARED_STAGING:
-            del made.config_params["staging_dataset_name_layout"]
-            return made
-        return dlt.destinations.postgres(**made.config_params)
-
-    windows._own_destination = spoiled  # noqa: SLF001
-    if without == SHARED_STAGING:
-        # whoever dropped it would make the others fail
-        windows._sweep = lambda _: None  # type: ignore[assignment] # noqa: SLF001
-
-
-def start(
-    window: Window, destination: Any, arguments: dict[str, Any], without: str | None = None, step: int | None = None
-) -> Any:
+def start(window: Window, destination: Any, arguments: dict[str, Any], step: int | None = None) -> Any:
     """Start a process that loads the window."""
-    process = processes.Process(target=work, args=(dict(os.environ), window, destination, arguments, without, step))
+    process = processes.Process(target=work, args=(dict(os.environ), window, destination, arguments, step))
     process.start()
     return process
 
 
-def side_by_side(
-    todo: list[Window], destination: Any, arguments: dict[str, Any], at_once: int, without: str | None = None
-) -> list[int]:
+def side_by_side(todo: list[Window], destination: Any, arguments: dict[str, Any], at_once: int) -> list[int]:
     """Load the windows, so many at once; return the processes' exit codes."""
     waiting = list(todo)
     running: list[Any] = []
@@ -80,7 +51,7 @@ def side_by_side(
     # one thread alone: processes of `forkserver` mustn't be asked by two whether they ended
     while waiting or running:
         while waiting and len(running) < at_once:
-            running.append(start(waiting.pop(0), destination, arguments, without))
+            running.append(start(waiting.pop(0), destination, arguments))
         connection.wait([process.sentinel for process in running])
         codes += [process.exitcode for process in running if process.exitcode is not None]
         running = [process for process in running if process.exitcode is None]

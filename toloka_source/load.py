@@ -6,16 +6,14 @@ stands. Only packages, tables and state of this source are ever dropped.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import dlt
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TTableSchema
 from dlt.common.typing import TRefreshMode
 from dlt.extract import DltResource, DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -25,24 +23,13 @@ from toloka_source import _dlt
 from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import out_of_the_way, pins_tables, publish
 from toloka_source.errors import BusyError, ConfigurationError
-from toloka_source.failures import is_destination_down, is_refusal, is_table_gone, last_line, translated
+from toloka_source.failures import is_refusal, is_table_gone, last_line, translated
 from toloka_source.first_load import appending, is_first_load, small_steps
 from toloka_source.place import place_of
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
+from toloka_source.settle import LAST_LOADED, NOWHERE, PLACE, drop_pending, note, noted, settle, take_state
 
 log = logging.getLogger(__name__)
-
-_PLACE = "toloka_place"
-"""Where the working folder's own state says what the packages in it are for."""
-
-_NOWHERE = "nowhere"
-"""Stands for the place while a first load is on its way."""
-
-_LAST = "toloka_last_loaded"
-"""Where it says which packages the last run loaded; dlt keeps all there ever were."""
-
-_EXTRACTED, _NORMALIZED, _LOADED = "normalize/extracted", "load/normalized", "load/loaded"
-"""dlt's folders for the packages of each step."""
 
 
 def load(
@@ -76,8 +63,8 @@ def load(
     lock = FileLock(Path(pipeline.pipelines_dir) / f"{pipeline.pipeline_name}.lock")
     try:
         with lock.acquire(blocking=False):
-            _settle(pipeline, source.schema.name, views_in)
-            _take_state(pipeline, source.schema.name)
+            settle(pipeline, source.schema.name, views_in)
+            take_state(pipeline, source.schema.name)
             refresh = refresh or pipeline.refresh
             is_first = not refresh and is_first_load(pipeline, source)
             with only_own_packages(), small_steps(pipeline) if is_first else nullcontext():
@@ -104,93 +91,6 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
     if not isinstance(source, DltSource):
         raise ConfigurationError("source", source, "must be what toloka() returns, or a resource of it")
     return source
-
-
-def _settle(pipeline: dlt.Pipeline, schema: str, views_in: str) -> None:
-    """Load what is pending; drop what is of this schema and can't be loaded here: it is read again."""
-    _dlt.mend_folders(pipeline)
-    place = place_of(pipeline).digest
-    has_moved = _noted(pipeline, _PLACE, place) != place
-    for load_id, folders in _pending(pipeline, "").items():
-        _dlt.delete_package(pipeline, load_id, *folders)  # the rest of one that was loaded, or had nothing in it
-    for load_id, folders in _pending(pipeline, schema).items():
-        if len(folders) > 1 and not has_moved:
-            # killed between two steps; dlt would normalize it once more, and fail for ever
-            _dlt.delete_package(pipeline, load_id, _EXTRACTED)
-        elif has_moved or (folders == [_EXTRACTED] and not _is_schema_stored(pipeline, load_id)):
-            # killed before the schema was stored, dlt would bring it into shape by an older one, and lose columns
-            log.warning("dropped the package %s of an interrupted run", load_id)
-            _dlt.delete_package(pipeline, load_id, *folders)
-            continue
-        _dlt.mend_package(pipeline, load_id, folders[-1])
-    if has_moved:
-        _dlt.set_state(pipeline, schema, None)
-    for load_id in _noted(pipeline, _LAST, []):
-        _dlt.delete_package(pipeline, load_id, _LOADED)
-    _note(pipeline, {_PLACE: place, _LAST: []})
-    if pipeline.has_pending_data:
-        log.warning("loading the packages %s of an interrupted run", ", ".join(_pending(pipeline)))
-        try:
-            with out_of_the_way(pipeline, views_in):
-                pipeline.normalize()
-                pipeline.load()
-        except PipelineStepFailed as error:
-            if is_destination_down(error) or not _drop_pending(pipeline, schema):
-                raise
-            log.warning("the packages can't be loaded, and their data is read again: %s", last_line(error))
-
-
-def _note(pipeline: dlt.Pipeline, values: Mapping[str, object]) -> None:
-    """Write into the working folder's own state, if that changes it."""
-    for key, value in values.items():
-        if _noted(pipeline, key, None) != value:
-            pipeline.set_local_state_val(key, value)
-
-
-def _noted(pipeline: dlt.Pipeline, key: str, default: Any) -> Any:  # noqa: ANN401 - whatever was noted
-    try:
-        return pipeline.get_local_state_val(key)
-    except KeyError:
-        return default
-
-
-def _pending(pipeline: dlt.Pipeline, schema: str | None = None) -> dict[str, list[str]]:
-    """Return the pending packages, of one schema or of all, and the folders that each is in, in the order of steps."""
-    found: dict[str, list[str]] = {load_id: [_EXTRACTED] for load_id in pipeline.list_extracted_load_packages()}
-    for load_id in pipeline.list_normalized_load_packages():
-        found.setdefault(load_id, []).append(_NORMALIZED)
-    return {
-        load_id: folders
-        for load_id, folders in sorted(found.items())
-        if schema is None or _dlt.package_schema(pipeline, load_id, folders[-1])["name"] == schema
-    }
-
-
-def _is_schema_stored(pipeline: dlt.Pipeline, load_id: str) -> bool:
-    """Tell whether the pipeline's schema has all that the one of an extracted package has."""
-    schema = Schema.from_dict(dict(_dlt.package_schema(pipeline, load_id, _EXTRACTED)), validate_schema=False)
-    stored = pipeline.schemas[schema.name].tables if schema.name in pipeline.schemas else {}
-    return all(
-        name in stored
-        and table["columns"].keys() <= stored[name]["columns"].keys()
-        and _hints(table).items() <= _hints(stored[name]).items()
-        for name, table in schema.tables.items()
-    )
-
-
-def _hints(table: TTableSchema) -> dict[str, str]:
-    return {name: repr(value) for name, value in table.items() if name not in ("columns", "x-normalizer")}
-
-
-def _take_state(pipeline: dlt.Pipeline, source: str) -> None:
-    """Go on from the state that the destination has, where it keeps one."""
-    if pipeline.dev_mode or not pipeline.config.restore_from_destination:
-        return
-    stored = _dlt.stored_state(pipeline)
-    if stored is not None:
-        _dlt.set_state(pipeline, source, stored.get(source))
-        if source not in pipeline.schemas:
-            pipeline.sync_destination()
 
 
 def _load(
@@ -229,14 +129,14 @@ def _tables_at_destination(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[
 def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
     """Run the first load; what is left of it when it is killed is dropped, and read again."""
     place = place_of(pipeline).digest
-    _note(pipeline, {_PLACE: _NOWHERE})
+    note(pipeline, {PLACE: NOWHERE})
     try:
         pipeline.run(appending(source))
     except PipelineStepFailed as error:
         if is_refusal(error):
-            _drop_pending(pipeline, source.schema.name)
+            drop_pending(pipeline, source.schema.name)
         raise
-    _note(pipeline, {_PLACE: place})
+    note(pipeline, {PLACE: place})
     return _reports(pipeline, source)
 
 
@@ -249,12 +149,12 @@ def _run(
     except PipelineStepFailed as error:
         if is_table_gone(error) or is_refusal(error):
             # dlt would try the package again, and fail again, in each later run
-            _drop_pending(pipeline, schema)
+            drop_pending(pipeline, schema)
         if not is_table_gone(error):
             raise
         log.warning("a table has gone from the destination, and is made again: %s", last_line(error))
         _dlt.forget_tables(pipeline, schema)
-        _take_state(pipeline, schema)
+        take_state(pipeline, schema)
         _run_dlt(pipeline, source, refresh, views_in)
     return _reports(pipeline, source)
 
@@ -262,7 +162,7 @@ def _run(
 def _reports(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
     """Return what was loaded; note the packages, which the next run deletes."""
     loaded = pipeline.last_trace.last_load_info if pipeline.last_trace else None
-    _note(pipeline, {_LAST: [*_noted(pipeline, _LAST, []), *(loaded.loads_ids if loaded else [])]})
+    note(pipeline, {LAST_LOADED: [*noted(pipeline, LAST_LOADED, []), *(loaded.loads_ids if loaded else [])]})
     return [*resource_reports(pipeline, source)]
 
 
@@ -280,17 +180,6 @@ def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | 
 def _replaces(source: DltSource) -> bool:
     dispositions = (resource.write_disposition for resource in source.selected_resources.values())
     return any("replace" in (one, isinstance(one, dict) and one.get("disposition")) for one in dispositions)
-
-
-def _drop_pending(pipeline: dlt.Pipeline, schema: str) -> bool:
-    """Drop all that is pending, and the state that it was to bring, if all of it is of this schema; tell whether."""
-    pending = _pending(pipeline, schema)
-    if pending.keys() != _pending(pipeline).keys():
-        return False
-    for load_id, folders in pending.items():
-        _dlt.delete_package(pipeline, load_id, *folders)
-    _dlt.set_state(pipeline, schema, None)
-    return True
 
 
 class _OwnNoise(logging.Filter):
