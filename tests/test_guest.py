@@ -517,6 +517,7 @@ def test_what_load_cannot_work_with(warehouse: Warehouse) -> None:
         ("toloka", warehouse.source(), "pipeline = 'toloka': must be"),
         (warehouse.pipeline, toloka, "source = .*: must be what toloka"),
         (warehouse.pipeline, [warehouse.source()], "source = .*: must be what toloka"),
+        (warehouse.pipeline, dlt.resource([{"id": 1}], name="mine"), "source = .*: must be what toloka"),
     ):
         with pytest.raises(errors.ConfigurationError, match=said) as caught:
             load(pipeline, source)  # type: ignore[arg-type]
@@ -621,6 +622,17 @@ def test_a_refresh_of_dlts_own_after_a_load_into_postgres(
     pipeline.run(toloka(token="secret", base_url=api.base_url), refresh="drop_resources")  # noqa: S106 - no secret
     assert ask(pipeline, "SELECT count(*) FROM projects") == [(len(account.projects),)]
     assert not pipeline.has_pending_data
+
+
+def test_a_refresh_by_load_passes_views_of_any_name(api: Emulator, account: Account, postgres_database: str) -> None:
+    destination = dlt.destinations.postgres(postgres_database)
+    pipeline = dlt.pipeline("toloka", destination=destination, dataset_name="toloka_data")
+    for views in ("for_analysts", True, False):
+        refresh: Any = None if views == "for_analysts" else "drop_sources"
+        load(pipeline, toloka(token="secret", base_url=api.base_url), refresh, views=views)  # noqa: S106 - no secret
+        happen(account)
+    for name in ("for_analysts", "toloka_bi"):
+        assert ask(pipeline, f"SELECT count(*) FROM {name}.projects") == [(len(account.projects) - 1,)]  # noqa: S608
 
 
 def test_views_in_a_dataset_of_another_name(api: Emulator, account: Account, warehouse: Warehouse) -> None:

@@ -63,12 +63,12 @@ def load(
     lock = FileLock(Path(pipeline.pipelines_dir) / f"{pipeline.pipeline_name}.lock")
     try:
         with lock.acquire(blocking=False):
-            settle(pipeline, source.schema.name, views_in)
+            settle(pipeline, source.schema.name)
             take_state(pipeline, source.schema.name)
             refresh = refresh or pipeline.refresh
             is_first = not refresh and is_first_load(pipeline, source)
             with only_own_packages(), small_steps(pipeline) if is_first else nullcontext():
-                reports = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, views_in)
+                reports = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
                 if views:
                     publish(pipeline, reports, monotonic() - started, views_in)
     except Timeout:
@@ -85,7 +85,7 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
         raise ConfigurationError("pipeline", pipeline, "must be what dlt.pipeline returns")
     if pipeline.destination is None:
         raise ConfigurationError("destination", None, "name one, as in dlt.pipeline('toloka', destination='duckdb')")
-    if isinstance(source, DltResource):
+    if isinstance(source, DltResource) and source.source_name:
         # what dlt's run would put into the pipeline's default schema, with a state of its own there
         source = DltSource(Schema(source.source_name), source.section, [source])
     if not isinstance(source, DltSource):
@@ -93,17 +93,15 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
     return source
 
 
-def _load(
-    pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, views_in: str
-) -> Sequence[ResourceReport]:
+def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> Sequence[ResourceReport]:
     names = list(source.selected_resources)
     lost = [] if refresh else _lost_resources(pipeline, source)
     reports: list[ResourceReport] = []
     if lost:
         log.warning("tables of %s are gone from the destination: everything is loaded again", ", ".join(lost))
-        reports += _run(pipeline, source.with_resources(*lost), "drop_resources", views_in)
+        reports += _run(pipeline, source.with_resources(*lost), "drop_resources")
     if rest := [name for name in names if name not in lost]:
-        reports += _run(pipeline, source.with_resources(*rest), refresh, views_in)
+        reports += _run(pipeline, source.with_resources(*rest), refresh)
     return sorted(reports, key=lambda report: names.index(report.name))
 
 
@@ -140,12 +138,10 @@ def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceRe
     return _reports(pipeline, source)
 
 
-def _run(
-    pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, views_in: str
-) -> Sequence[ResourceReport]:
+def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> Sequence[ResourceReport]:
     schema = source.schema.name
     try:
-        _run_dlt(pipeline, source, refresh, views_in)
+        _run_dlt(pipeline, source, refresh)
     except PipelineStepFailed as error:
         if is_table_gone(error) or is_refusal(error):
             # dlt would try the package again, and fail again, in each later run
@@ -155,7 +151,7 @@ def _run(
         log.warning("a table has gone from the destination, and is made again: %s", last_line(error))
         _dlt.forget_tables(pipeline, schema)
         take_state(pipeline, schema)
-        _run_dlt(pipeline, source, refresh, views_in)
+        _run_dlt(pipeline, source, refresh)
     return _reports(pipeline, source)
 
 
@@ -166,12 +162,12 @@ def _reports(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceRepo
     return [*resource_reports(pipeline, source)]
 
 
-def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, views_in: str) -> None:
+def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> None:
     if pins_tables(pipeline) and (refresh or _replaces(source)):
         # dlt's `run`, except that the views don't stand in its way when it drops tables, and not longer than it takes
         pipeline.extract(source, refresh=refresh)
         pipeline.normalize()
-        with out_of_the_way(pipeline, views_in):
+        with out_of_the_way(pipeline):
             pipeline.load()
         return
     pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # dlt's own default is None

@@ -32,7 +32,7 @@ _EXTRACTED, _NORMALIZED, _LOADED = "normalize/extracted", "load/normalized", "lo
 """dlt's folders for the packages of each step."""
 
 
-def settle(pipeline: dlt.Pipeline, schema: str, views_in: str) -> None:
+def settle(pipeline: dlt.Pipeline, schema: str) -> None:
     """Load what is pending; drop what is of this schema and can't be loaded here: it is read again."""
     _dlt.mend_folders(pipeline)
     place = place_of(pipeline).digest
@@ -57,7 +57,7 @@ def settle(pipeline: dlt.Pipeline, schema: str, views_in: str) -> None:
     if pipeline.has_pending_data:
         log.warning("loading the packages %s of an interrupted run", ", ".join(_pending(pipeline)))
         try:
-            with out_of_the_way(pipeline, views_in):
+            with out_of_the_way(pipeline):
                 pipeline.normalize()
                 pipeline.load()
         except PipelineStepFailed as error:

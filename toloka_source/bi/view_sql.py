@@ -48,6 +48,7 @@ class Engine:
         json: Its type of JSON.
         columns: The query for a dataset's tables and views, and their columns in order.
         comments: The query for a dataset's views, and their comments.
+        all_comments: The query for the datasets of all views, and their comments.
         create_dataset: Makes the views' dataset, `{views}`, if there is none.
         take_turns: Begins a transaction that no other process makes views beside, in `{views}`.
         pins_tables: Whether a table can't be dropped while a view reads it.
@@ -58,6 +59,7 @@ class Engine:
     json: str
     columns: str
     comments: str
+    all_comments: str
     create_dataset: str
     take_turns: str = ""
     pins_tables: bool = False
@@ -86,6 +88,9 @@ ENGINES: Mapping[str, Engine] = {
             SELECT view_name, comment FROM duckdb_views()
             WHERE database_name = current_database() AND schema_name = %s
         """,
+        all_comments="""
+            SELECT schema_name, comment FROM duckdb_views() WHERE database_name = current_database()
+        """,
         create_dataset="CREATE SCHEMA IF NOT EXISTS {views}",
     ),
     POSTGRES: Engine(
@@ -110,6 +115,11 @@ ENGINES: Mapping[str, Engine] = {
             SELECT relname, obj_description(pg_class.oid, 'pg_class')
             FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
             WHERE relkind = 'v' AND nspname = %s
+        """,
+        all_comments="""
+            SELECT nspname, obj_description(pg_class.oid, 'pg_class')
+            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE relkind = 'v'
         """,
         # with IF NOT EXISTS alone it asks for a right that isn't needed
         create_dataset="""

@@ -50,17 +50,20 @@ def pins_tables(pipeline: dlt.Pipeline) -> bool:
 
 
 @contextmanager
-def out_of_the_way(pipeline: dlt.Pipeline, views_in: str = DATASET) -> Iterator[None]:
-    """Let tables be dropped that views read; until it is done the views are there, without rows."""
+def out_of_the_way(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Let tables be dropped that views read; until it is done the views, in any dataset, are there without rows."""
     if not pins_tables(pipeline):
         yield
         return
-    with _database(pipeline, views_in) as database:
-        had_views = database.empty()
+    with _database(pipeline, DATASET) as database:
+        places = database.datasets_of_views()
+    for views_in in places:
+        with _database(pipeline, views_in) as database:
+            database.empty()
     try:
         yield
     finally:
-        if had_views:
+        for views_in in places:
             consequence = f"the views in {views_in} are empty until the next load that makes views"
             with _warning(consequence), _database(pipeline, views_in) as database:
                 database.refresh()
@@ -136,13 +139,15 @@ class _Database:
             self._client.execute_sql(self._engine.create_dataset.format(views=self._views_in))
             self._make(self._views())
 
-    def empty(self) -> bool:
-        """Let the views read no table; tell whether there are views that read ours."""
-        if self._dataset not in map(dataset_of, self._comments().values()):
-            return False
+    def datasets_of_views(self) -> list[str]:
+        """Return the datasets with views that read ours."""
+        found = self._rows(self._engine.all_comments)
+        return sorted({dataset for dataset, comment in found if dataset_of(comment) == self._dataset})
+
+    def empty(self) -> None:
+        """Let the views read no table."""
         with self._client.begin_transaction():
             self._make(list(views(self._engine, self._dataset, {}, self._views_in)))
-        return True
 
     def _make(self, wanted: Sequence[View]) -> None:
         there = self._columns(self._views_in)
