@@ -15,10 +15,10 @@ from uuid import uuid4
 import dlt
 import pyarrow as pa
 from dlt.common.destination.client import FollowupJobRequest, WithStateSync
-from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.destination.exceptions import DestinationException, DestinationUndefinedEntity
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.destinations import postgres
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
@@ -50,14 +50,22 @@ def stored_state(pipeline: dlt.Pipeline) -> Mapping[str, Any] | None:
     """Return the state of each source as the destination has it; None if the destination keeps none.
 
     `Pipeline.sync_destination` takes it only if it looks newer than the local one, which a restored database's isn't.
+
+    Raises:
+        DestinationConnectionError: The destination can't be reached; some of dlt's clients raise their driver's errors.
     """
-    with pipeline.destination_client() as client:
-        if not isinstance(client, WithStateSync):
-            return None
-        try:
+    client = pipeline.destination_client()
+    if not isinstance(client, WithStateSync):
+        return None
+    try:
+        with client:
             state = load_pipeline_state_from_destination(pipeline.pipeline_name, client)
-        except DestinationUndefinedEntity:
-            return {}
+    except DestinationUndefinedEntity:
+        return {}
+    except DestinationException:
+        raise
+    except Exception as error:
+        raise DestinationConnectionError(type(client).__name__, pipeline.dataset_name, str(error), error) from error
     return state.get("sources", {}) if state else {}
 
 
