@@ -459,8 +459,9 @@ def test_a_package_of_another_source_is_loaded(
 
 
 def test_a_package_of_another_source_outlives_our_refusal(warehouse: Warehouse, account: Account) -> None:
-    warehouse.load()
-    happen(account)
+    for _ in range(2):
+        warehouse.load()
+        happen(account)
     ask(warehouse.pipeline, "ALTER TABLE projects RENAME public_name TO name")
     warehouse.pipeline.run(elsewhere())
     with pytest.raises(errors.DestinationError):

@@ -5,7 +5,7 @@ says that there is nothing yet, and dlt asks again. So an error in one resource,
 once.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import Empty, SimpleQueue
 from threading import Event, Semaphore, Thread
 from typing import TypeVar
@@ -13,12 +13,17 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-def run_ahead(items: Generator[_T], most: int) -> Iterator[_T | None]:
+_END_SECONDS = 1.0
+"""How long the thread may take to end; one that hangs in a look-up of a name is left behind."""
+
+
+def run_ahead(items: Generator[_T], most: int, stop: Callable[[], object]) -> Iterator[_T | None]:
     """Yield what a generator yields, and None as long as there is nothing yet.
 
     Args:
         items: The generator; it runs in a daemon thread, and is closed there.
         most: How many of its items may be made and wait to be fetched.
+        stop: Ends whatever the generator waits for.
 
     Raises:
         Exception: What the generator raised.
@@ -37,7 +42,8 @@ def run_ahead(items: Generator[_T], most: int) -> Iterator[_T | None]:
             items.close()
             ready.put((None, error))
 
-    Thread(target=run, name="toloka-reader", daemon=True).start()
+    thread = Thread(target=run, name="toloka-reader", daemon=True)
+    thread.start()
     try:
         while True:
             try:
@@ -54,3 +60,5 @@ def run_ahead(items: Generator[_T], most: int) -> Iterator[_T | None]:
     finally:
         stopped.set()
         room.release()
+        stop()
+        thread.join(_END_SECONDS)

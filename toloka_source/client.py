@@ -133,7 +133,11 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connections; threads that wait for another try give up."""
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; threads that wait for an answer or for another try give up."""
         self._closed.set()
         self._session.close()
 

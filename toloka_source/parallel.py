@@ -7,6 +7,9 @@ from threading import Condition, Thread
 from toloka_source.client import Page
 from toloka_source.gaps import Gap, Gaps, IdRange
 
+_END_SECONDS = 0.5
+"""How long each worker may take to end when nobody wants more pages."""
+
 Read = Callable[[IdRange], tuple[Page, Sequence[int | None]]]
 """Reads one page of a range; also returns the id of each of its objects, None for one that has none."""
 
@@ -24,11 +27,17 @@ def read_ranges(read: Read, whole: Gap, workers: int, page_size: int) -> Iterato
         Exception: What `read` raised first; the other workers end when they have read their page.
     """
     work = _Work(whole, workers, page_size)
-    for number in range(workers):
-        Thread(target=_do, args=(work, read), name=f"toloka-pages-{number}", daemon=True).start()
+    threads = [Thread(target=_do, args=(work, read), name=f"toloka-pages-{n}", daemon=True) for n in range(workers)]
+    for thread in threads:
+        thread.start()
     try:
         while (page := work.next_page()) is not None:
             yield page
+    except GeneratorExit:
+        work.stop()
+        for thread in threads:
+            thread.join(_END_SECONDS)
+        raise
     finally:
         work.stop()
 

@@ -148,7 +148,7 @@ class Run:
         rejected: list[Rejected] = []
         overlap: Overlap | None = None
         has_rows = False
-        for built in run_ahead(self._read(), _TABLES_AHEAD):
+        for built in run_ahead(self._read(), _TABLES_AHEAD, self._client.close):
             if built is None:
                 yield None
                 continue

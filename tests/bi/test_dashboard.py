@@ -71,7 +71,7 @@ class Dashboard:
     def load(self) -> None:
         """Load all that is in the account now."""
         source = toloka(token="any", base_url=self._base_url, rescan_after_hours=0.0)  # noqa: S106 - no secret
-        self.loads.append((load(self._pipeline, source), datetime.now(UTC)))
+        self.loads.append((load(self._pipeline, source, views=True), datetime.now(UTC)))
 
     def sign_in(self, server: Superset) -> None:
         """Sign in as the terminal says, and look what charts there are."""

@@ -55,6 +55,7 @@ def test_the_charts_of_the_demo(own_folder: Path) -> None:
 
 
 def test_names_do_nothing(api: Emulator, warehouse: Warehouse, own_folder: Path) -> None:
+    warehouse.views = True
     quality_control = {"configs": [{"collector_config": {"type": HOSTILE}, "rules": [{}]}]}
     for name in (HOSTILE, "مشروع التصنيف 2", "Emoji 🚀"):
         project = api.account.create_project(public_name=name, status=HOSTILE, quality_control=quality_control)
@@ -71,6 +72,7 @@ def test_names_do_nothing(api: Emulator, warehouse: Warehouse, own_folder: Path)
 
 
 def test_nothing_else_can_run_or_be_fetched(api: Emulator, warehouse: Warehouse, own_folder: Path) -> None:
+    warehouse.views = True
     write_report("report.html", warehouse.pipeline, [warehouse.load()])
     api.clear_requests()
     with browser_page() as page:
