@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,7 @@ def test_a_feature_of_dlt(
 def test_a_limit_promises_nothing(warehouse: Warehouse, account: Account, do: Do, limit: int) -> None:
     for _ in range(3 * TABLE_ROWS):
         account.create_project()
+    account.clock.advance(hours=1)  # so that none of them is near the cursor
     source = warehouse.source()
     source.projects.add_limit(limit)
     done = do(warehouse.pipeline, source)
@@ -201,7 +202,7 @@ def test_a_limit_promises_nothing(warehouse: Warehouse, account: Account, do: Do
     if isinstance(done, LoadReport):
         projects, trainings = done.resources
         assert (projects.rows, projects.window_end) == (warehouse.count("projects"), None)
-        assert trainings.window_end == NOON
+        assert trainings.window_end == NOON + timedelta(hours=1)
     do(warehouse.pipeline, warehouse.source(rescan_after_hours=None))
     assert_equal(warehouse.pipeline, account)
 
@@ -337,17 +338,18 @@ def test_a_function_as_destination_gets_each_row_once(warehouse: Warehouse, acco
 
 
 def test_a_table_that_another_pipeline_has_filled(warehouse: Warehouse, account: Account, clock: Clock, do: Do) -> None:
+    def shared(api: Emulator) -> DltSource:
+        source = toloka(token="secret", base_url=api.base_url).with_resources("projects")  # noqa: S106 - no secret
+        source.projects.apply_hints(table_name="shared")
+        return source
+
     with Emulator(Account(clock)) as api:
         for number in range(600):
             api.account.create_project(id=f"9{number:06}")
         other = dlt.pipeline("other", destination=dlt.destinations.duckdb("toloka.duckdb"), dataset_name="toloka_data")
-        other.run(toloka(token="secret", base_url=api.base_url))  # noqa: S106 - no secret
-    source = warehouse.source()
-    source.trainings.apply_hints(table_name="projects")
-    source = source.with_resources("projects", "trainings")
-    source.projects.apply_hints(table_name="projects")
-    done = do(warehouse.pipeline, source.with_resources("projects"))
-    assert warehouse.count("projects") == 600 + len(account.projects)
+        do(other, shared(api))
+    done = do(warehouse.pipeline, shared(warehouse.api))
+    assert warehouse.count("shared") == 600 + len(account.projects)
     assert done is None or [(report.name, report.rows) for report in done.resources] == [("projects", 60)]
 
 
