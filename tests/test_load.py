@@ -198,6 +198,15 @@ def test_the_same_package_in_both_folders(
     assert pending(filled) == []
 
 
+def test_a_schema_of_which_a_kill_has_left_a_part(filled: Warehouse, clock: Clock) -> None:
+    filled.load()
+    happen(filled.api, clock)
+    Path(filled.pipeline.working_dir, "schemas", "1fdb4e6c68226121").write_text("{")
+    again = Warehouse(filled.api)
+    again.load()
+    assert_tables_equal_account(again)
+
+
 # what happened at the destination
 
 

@@ -106,7 +106,17 @@ def package_schema(pipeline: dlt.Pipeline, load_id: str, folder: str) -> Mapping
 
 
 def mend_folders(pipeline: dlt.Pipeline) -> None:
-    """Make the folders of which a kill has kept dlt from making all: it takes the first for the sign of all."""
+    """Make the folders of which a kill has kept dlt from making all, and remove what it has left of a schema.
+
+    dlt takes the first folder for the sign of all; and the file of another name, in which it writes a schema before it
+    renames it, for a schema of that name, which it can't be.
+    """
+    torn = [path for path in Path(pipeline.working_dir, "schemas").glob("*") if "." not in path.name]
+    for path in torn:
+        path.unlink()
+    if torn:
+        with pipeline.managed_state():  # which lists the schemas anew
+            pass
     for folder in ("normalize/extracted", "load/new", "load/normalized", "load/loaded"):
         path = Path(pipeline.working_dir, folder)
         if path.parent.exists():
