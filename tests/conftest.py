@@ -112,3 +112,20 @@ def assert_tables_equal_account(warehouse: Warehouse) -> None:
     account = warehouse.api.account
     for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
         assert warehouse.rows(name) == expected_rows(objects, ENDPOINTS[name].schema)
+
+
+def fill(account: Account, projects: int = 60, trainings: int = 80) -> None:
+    """Give a served account some history."""
+    lifelike = Account.lifelike(projects=projects, trainings=trainings, clock=account.clock)
+    for name in ENDPOINTS:
+        for item in getattr(lifelike, name):
+            account.add(name, item)
+
+
+def happen(account: Account) -> None:
+    """Let two hours pass in which a project and a training are created, and an older training is started."""
+    closed = next(training["id"] for training in account.trainings if training["status"] == "CLOSED")
+    account.clock.advance(hours=1)
+    account.create_training(account.create_project()["id"])
+    account.start_training(closed)
+    account.clock.advance(hours=1)

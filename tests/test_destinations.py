@@ -19,9 +19,9 @@ from dlt.common.schema.typing import C_DLT_LOAD_ID
 from psycopg2.extras import RealDictCursor
 from pyarrow.parquet import read_metadata
 
-from tests.conftest import Warehouse, assert_tables_equal_account
+from tests.conftest import Warehouse, assert_tables_equal_account, fill
 from toloka_source import ENDPOINTS, schemas
-from toloka_source.emulator import Account, Clock, Emulator
+from toloka_source.emulator import Clock, Emulator
 
 pytest_plugins = ["tests.postgres"]
 
@@ -163,13 +163,10 @@ def attach(kind: str, request: pytest.FixtureRequest, api: Emulator) -> Attach:
 
 
 @pytest.fixture
-def store(attach: Attach, clock: Clock) -> Store:
+def store(attach: Attach) -> Store:
     """Return a pipeline into the destination from an account with some history, of which nothing is loaded yet."""
     store = attach()
-    lifelike = Account.lifelike(projects=60, trainings=45, clock=clock)
-    for name in ENDPOINTS:
-        for item in getattr(lifelike, name):
-            store.api.account.add(name, item)
+    fill(store.api.account, projects=60, trainings=45)
     return store
 
 

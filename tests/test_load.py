@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from dlt.common.versioned_state import decompress_state
 
-from tests.conftest import NOON, Warehouse, assert_tables_equal_account
+from tests.conftest import NOON, Warehouse, assert_tables_equal_account, fill, happen
 from toloka_source import ENDPOINTS, errors, load
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
@@ -52,16 +52,6 @@ def warehouse_at(api: Emulator, place: Place) -> Warehouse:
     return warehouse
 
 
-def happen(api: Emulator, clock: Clock) -> None:
-    """Let two hours pass in which a project and a training are created, and an older training is started."""
-    closed = [training["id"] for training in api.account.trainings if training["status"] == "CLOSED"]
-    clock.advance(hours=1)
-    project = api.account.create_project()
-    api.account.create_training(project["id"])
-    api.account.start_training(closed[0])
-    clock.advance(hours=1)
-
-
 def interrupt(warehouse: Warehouse, before: str) -> None:
     """Run, and break off before a step of dlt's: what the earlier ones made stays in the working folder."""
 
@@ -95,12 +85,9 @@ def pending(warehouse: Warehouse) -> list[str]:
 
 
 @pytest.fixture
-def filled(warehouse: Warehouse, clock: Clock) -> Warehouse:
+def filled(warehouse: Warehouse) -> Warehouse:
     """Return a pipeline whose account has some history; nothing was loaded yet."""
-    lifelike = Account.lifelike(projects=30, trainings=20, clock=clock)
-    for name in ENDPOINTS:
-        for item in getattr(lifelike, name):
-            warehouse.api.account.add(name, item)
+    fill(warehouse.api.account, projects=30, trainings=20)
     return warehouse
 
 
@@ -110,14 +97,14 @@ def filled(warehouse: Warehouse, clock: Clock) -> Warehouse:
 @pytest.mark.parametrize("before", ["normalize", "load"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["first run", "later run"])
 def test_after_an_interrupted_run_comes_all_of_it_and_the_new_data_too(
-    filled: Warehouse, clock: Clock, caplog: pytest.LogCaptureFixture, before: str, *, is_first: bool
+    filled: Warehouse, caplog: pytest.LogCaptureFixture, before: str, *, is_first: bool
 ) -> None:
     if not is_first:
         filled.load()
-        happen(filled.api, clock)
+        happen(filled.api.account)
     interrupt(filled, before)
     (left,) = pending(filled)
-    happen(filled.api, clock)
+    happen(filled.api.account)
 
     report = filled.load()
     assert_tables_equal_account(filled)
@@ -129,14 +116,30 @@ def test_after_an_interrupted_run_comes_all_of_it_and_the_new_data_too(
         assert [resource.rows for resource in report.resources] == [1, 2]
 
 
-def test_a_pending_package_that_others_made_is_loaded(filled: Warehouse, clock: Clock) -> None:
+@pytest.mark.parametrize("is_first", [True, False], ids=["first run", "later run"])
+def test_an_interrupted_run_whose_state_is_nowhere_else(
+    filled: Warehouse, monkeypatch: pytest.MonkeyPatch, *, is_first: bool
+) -> None:
+    monkeypatch.setenv("RESTORE_FROM_DESTINATION", "false")
+    warehouse = Warehouse(filled.api)
+    if not is_first:
+        warehouse.load()
+        happen(filled.api.account)
+    interrupt(warehouse, "load")
+    warehouse.pipeline.sync_schema()  # makes the tables, as a load does that is killed right after
+    happen(filled.api.account)
+    warehouse.load()
+    assert_tables_equal_account(warehouse)
+
+
+def test_a_pending_package_that_others_made_is_loaded(filled: Warehouse) -> None:
     for _ in range(2):
         filled.load()
-        happen(filled.api, clock)
+        happen(filled.api.account)
     filled.pipeline.extract(filled.source())
     filled.pipeline.normalize()
     (left,) = pending(filled)
-    happen(filled.api, clock)
+    happen(filled.api.account)
     filled.load()
     assert left in loads(filled)
     assert_tables_equal_account(filled)
@@ -145,17 +148,17 @@ def test_a_pending_package_that_others_made_is_loaded(filled: Warehouse, clock: 
 @pytest.mark.parametrize("before", ["normalize", "load"])
 @pytest.mark.parametrize("elsewhere", [OTHER_DATASET, OTHER_FILE, OTHER_BOTH])
 def test_a_pending_package_of_another_place_is_never_loaded_here(
-    filled: Warehouse, clock: Clock, before: str, elsewhere: Place
+    filled: Warehouse, before: str, elsewhere: Place
 ) -> None:
     api = filled.api
     warehouse_at(api, elsewhere).load()
-    happen(api, clock)
+    happen(api.account)
     first = warehouse_at(api, ONE)
     first.load()
-    happen(api, clock)
+    happen(api.account)
     interrupt(first, before)
     (left,) = pending(first)
-    happen(api, clock)
+    happen(api.account)
 
     other = warehouse_at(api, elsewhere)
     other.load()
@@ -166,10 +169,10 @@ def test_a_pending_package_of_another_place_is_never_loaded_here(
     assert_tables_equal_account(again)
 
 
-def test_switching_between_places_loses_nothing(filled: Warehouse, clock: Clock) -> None:
+def test_switching_between_places_loses_nothing(filled: Warehouse) -> None:
     places = [ONE, OTHER_DATASET, OTHER_FILE, OTHER_BOTH]
     for place in [*places, OTHER_FILE, ONE, OTHER_DATASET, ONE]:
-        happen(filled.api, clock)
+        happen(filled.api.account)
         warehouse = warehouse_at(filled.api, place)
         report = warehouse.load()
         assert_tables_equal_account(warehouse)
@@ -177,11 +180,9 @@ def test_switching_between_places_loses_nothing(filled: Warehouse, clock: Clock)
     assert [resource.rows for resource in report.resources] == [2, 4]  # since the last time here
 
 
-def test_the_same_package_in_both_folders(
-    filled: Warehouse, clock: Clock, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
+def test_the_same_package_in_both_folders(filled: Warehouse, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     filled.load()
-    happen(filled.api, clock)
+    happen(filled.api.account)
     filled.pipeline.extract(filled.source())
     extracted = Path(filled.pipeline.working_dir, "normalize", "extracted")
     shutil.copytree(extracted, tmp_path / "kept")
@@ -190,7 +191,7 @@ def test_the_same_package_in_both_folders(
     left, again = pending(filled)
     assert left == again
 
-    happen(filled.api, clock)
+    happen(filled.api.account)
     filled.load()
     assert f"loading the packages {left} of an interrupted run" in caplog.text
     assert left in loads(filled)
@@ -198,9 +199,9 @@ def test_the_same_package_in_both_folders(
     assert pending(filled) == []
 
 
-def test_a_schema_of_which_a_kill_has_left_a_part(filled: Warehouse, clock: Clock) -> None:
+def test_a_schema_of_which_a_kill_has_left_a_part(filled: Warehouse) -> None:
     filled.load()
-    happen(filled.api, clock)
+    happen(filled.api.account)
     Path(filled.pipeline.working_dir, "schemas", "1fdb4e6c68226121").write_text("{")
     again = Warehouse(filled.api)
     again.load()
@@ -232,10 +233,10 @@ def test_a_schema_of_which_a_kill_has_left_a_part(filled: Warehouse, clock: Cloc
     ],
     ids=["type", "renamed", "dropped", "view"],
 )
-def test_a_refusal_leaves_nothing_behind(filled: Warehouse, clock: Clock, damage: str, repair: str) -> None:
+def test_a_refusal_leaves_nothing_behind(filled: Warehouse, damage: str, repair: str) -> None:
     for _ in range(2):
         filled.load()
-        happen(filled.api, clock)
+        happen(filled.api.account)
     execute(damage)
     for _ in range(2):
         with pytest.raises(errors.DestinationError) as caught:
@@ -243,7 +244,7 @@ def test_a_refusal_leaves_nothing_behind(filled: Warehouse, clock: Clock, damage
         assert "\n" not in str(caught.value)
         assert str(caught.value).startswith("the destination refused the data; the next run begins where this one")
         assert pending(filled) == []
-    happen(filled.api, clock)
+    happen(filled.api.account)
     execute(repair)
     is_lossy = "RENAME" not in damage
     report = filled.load(rescan_after_hours=0 if is_lossy else 24)
@@ -273,35 +274,35 @@ def test_a_refusal_leaves_nothing_behind(filled: Warehouse, clock: Clock, damage
 )
 @pytest.mark.parametrize("folder", ["kept", "lost"])
 def test_what_is_gone_from_the_destination_comes_back(
-    filled: Warehouse, clock: Clock, own_folder: Path, damage: str, folder: str
+    filled: Warehouse, own_folder: Path, damage: str, folder: str
 ) -> None:
     filled.load()
-    happen(filled.api, clock)
+    happen(filled.api.account)
     filled.load()
     execute(damage)
     if folder == "lost":
         shutil.rmtree(own_folder / "dlt")
-    happen(filled.api, clock)
+    happen(filled.api.account)
     again = Warehouse(filled.api)
     again.load()
     assert_tables_equal_account(again)
-    happen(filled.api, clock)
+    happen(filled.api.account)
     again.load()
     assert_tables_equal_account(again)
     assert [resource.rows for resource in again.load().resources] == [0, 0]
 
 
-def test_a_file_that_is_gone_comes_back(filled: Warehouse, clock: Clock) -> None:
+def test_a_file_that_is_gone_comes_back(filled: Warehouse) -> None:
     filled.load()
     Path("toloka.duckdb").unlink()
-    happen(filled.api, clock)
+    happen(filled.api.account)
     filled.load()
     assert_tables_equal_account(filled)
 
 
-def test_a_reader_that_holds_the_file(filled: Warehouse, clock: Clock) -> None:
+def test_a_reader_that_holds_the_file(filled: Warehouse) -> None:
     filled.load()
-    happen(filled.api, clock)
+    happen(filled.api.account)
     hold = "import duckdb; held = duckdb.connect('toloka.duckdb', read_only=True); print('held', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -311,7 +312,7 @@ def test_a_reader_that_holds_the_file(filled: Warehouse, clock: Clock) -> None:
         with pytest.raises(errors.DestinationLockedError, match=f"end the other process.*PID {reader.pid}"):
             filled.load()
         reader.communicate("\n")
-    happen(filled.api, clock)
+    happen(filled.api.account)
     filled.load()
     assert_tables_equal_account(filled)
 
@@ -351,10 +352,10 @@ def start(filled: Warehouse) -> Iterator[Start]:
     [("dlt", "error: another process runs the pipeline 'toloka'"), ("another", "error: end the other process, then")],
 )
 def test_a_second_run_while_the_first_one_loads(
-    filled: Warehouse, clock: Clock, own_folder: Path, start: Start, folder: str, said: str
+    filled: Warehouse, own_folder: Path, start: Start, folder: str, said: str
 ) -> None:
     filled.load()
-    happen(filled.api, clock)
+    happen(filled.api.account)
     first = start("-c", HOLDER)
     assert first.stdout
     assert first.stdout.readline() == "held\n"
@@ -366,7 +367,7 @@ def test_a_second_run_while_the_first_one_loads(
     assert first.communicate("\n")[1] == ""
     assert first.returncode == 0
     assert_tables_equal_account(filled)
-    happen(filled.api, clock)
+    happen(filled.api.account)
     last = start(DLT_DATA_DIR=str(own_folder / folder))
     assert last.communicate()[1] == ""
     assert last.returncode == 0
@@ -374,19 +375,17 @@ def test_a_second_run_while_the_first_one_loads(
 
 
 @pytest.mark.parametrize("folders", [("dlt", "dlt"), ("dlt", "another")], ids=["one folder", "two folders"])
-def test_two_runs_that_race(
-    filled: Warehouse, clock: Clock, own_folder: Path, start: Start, folders: tuple[str, str]
-) -> None:
+def test_two_runs_that_race(filled: Warehouse, own_folder: Path, start: Start, folders: tuple[str, str]) -> None:
     filled.load()
     for _ in range(2):
-        happen(filled.api, clock)
+        happen(filled.api.account)
         both = [start(DLT_DATA_DIR=str(own_folder / folder)) for folder in folders]
         for process in both:
             _, err = process.communicate()
             *_, last = err.splitlines() or [""]  # dlt may have waited for the file, and said so
             is_clear = last.startswith(("error: another process runs", "error: end the other process"))
             assert (process.returncode, is_clear) in {(0, False), (1, True)}, err
-    happen(filled.api, clock)
+    happen(filled.api.account)
     filled.load()
     assert_tables_equal_account(filled)
 
@@ -485,16 +484,16 @@ def test_the_zone_of_the_machine_changes_nothing(clock: Clock, own_folder: Path,
                     ["projects", f"{rows[0]}"],
                     ["trainings", f"{rows[1]}"],
                 ]
-                happen(api, clock)
+                happen(api.account)
         dumps.append(dump(str(folder / "toloka.duckdb")))
     assert dumps[1:] == dumps[:-1]
     assert [len(part) for part in dumps[0]] == [31, 21, 2]
 
 
-def test_a_strict_run_loads_nothing_when_something_does_not_fit(filled: Warehouse, clock: Clock) -> None:
+def test_a_strict_run_loads_nothing_when_something_does_not_fit(filled: Warehouse) -> None:
     filled.load()
     before = dump("toloka.duckdb")
-    happen(filled.api, clock)
+    happen(filled.api.account)
     misfit = filled.api.account.create_training("1", assignment_max_duration_seconds="long")
     with pytest.raises(errors.RejectedItemsError) as caught:
         filled.load(strict=True)
@@ -531,14 +530,14 @@ def test_a_clock_that_was_ahead_loses_nothing(
         clock.advance(seconds=20)
 
 
-def test_making_lost_tables_again_leaves_other_pipelines_alone(filled: Warehouse, clock: Clock) -> None:
+def test_making_lost_tables_again_leaves_other_pipelines_alone(filled: Warehouse) -> None:
     other = dlt.pipeline("other", destination="duckdb", dataset_name="toloka_data")
     other.destination.config_params["credentials"] = "toloka.duckdb"
     other.run([{"id": 1}], table_name="others")
     filled.load()
-    happen(filled.api, clock)
+    happen(filled.api.account)
     filled.load()
-    happen(filled.api, clock)
+    happen(filled.api.account)
     with filled.pipeline.sql_client() as client:
         client.execute_sql("DROP TABLE toloka_data_staging.projects")
     filled.load()

@@ -231,3 +231,16 @@ def test_a_reader_that_stops_early_leaves_nothing_running(many: Emulator) -> Non
         next(pages)
         pages.close()  # type: ignore[attr-defined] # a generator
     wait_for_workers()
+
+
+def test_no_worker_is_left_when_nobody_wants_more_pages(clock: Clock) -> None:
+    account = Account(clock)
+    for _ in range(300):
+        account.create_project()
+    with Emulator(account, latency=0.02) as api, Client(api.base_url, "secret", connections=WORKERS) as client:
+        pages = read_pages(client, THREE_A_PAGE, {}, WORKERS)
+        for _ in range(5):
+            next(pages)
+        assert [thread for thread in threading.enumerate() if thread.name.startswith("toloka-pages")]
+        pages.close()  # type: ignore[attr-defined] # a generator
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("toloka-pages")]

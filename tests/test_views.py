@@ -14,7 +14,7 @@ import dlt
 import psycopg2
 import pytest
 
-from tests.conftest import NOON
+from tests.conftest import NOON, fill
 from tests.views_place import Place, Row, fields_of, in_order, projects_of, rules_of, trainings_of
 from toloka_source import ENDPOINTS, errors, load, run, schemas
 from toloka_source.bi import view_sql, views
@@ -133,14 +133,6 @@ def postgres_place(api: Emulator, postgres_database: str) -> Place:
     return Place(api, postgres_database)
 
 
-def fill(account: Account, clock: Clock, projects: int = 60, trainings: int = 80) -> None:
-    """Give an account some history."""
-    lifelike = Account.lifelike(projects=projects, trainings=trainings, clock=clock)
-    for name in ENDPOINTS:
-        for item in getattr(lifelike, name):
-            account.add(name, item)
-
-
 def add_oddities(account: Account) -> None:
     """Add what the API documents nowhere, and what is missing."""
     for spec in ODD_SPECS:
@@ -209,7 +201,7 @@ def assert_views_show_the_account(place: Place) -> None:
 
 def test_the_views_show_the_account(place: Place, clock: Clock) -> None:
     account = place.api.account
-    fill(account, clock)
+    fill(account)
     place.load()
     assert_views_show_the_account(place)
 
@@ -269,7 +261,7 @@ def test_a_row_that_comes_again_was_loaded_again(place: Place, clock: Clock) -> 
 
 def test_loads_has_a_row_for_each_run(place: Place, clock: Clock) -> None:
     account = place.api.account
-    fill(account, clock, projects=5, trainings=3)
+    fill(account, projects=5, trainings=3)
     account.create_project(created="soon")
     before = datetime.now(UTC)
     place.load()
@@ -398,8 +390,8 @@ def test_another_destination_has_none(api: Emulator, caplog: pytest.LogCaptureFi
 # what isn't there
 
 
-def test_tables_that_are_not_there_yet(place: Place, clock: Clock) -> None:
-    fill(place.api.account, clock)
+def test_tables_that_are_not_there_yet(place: Place) -> None:
+    fill(place.api.account)
     load(place.pipeline, place.source().with_resources("projects"), views=True)
     assert len(place.view("projects")) == 60
     assert {row["trainings"] for row in place.view("projects")} == {0}
@@ -411,7 +403,7 @@ def test_tables_that_are_not_there_yet(place: Place, clock: Clock) -> None:
 
 
 def test_a_table_of_an_older_version(place: Place, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(place.api.account, clock)
+    fill(place.api.account)
     with monkeypatch.context() as patch:
         patch.setattr(run, "_with_load_id", lambda table: table)
         place.load()
@@ -446,8 +438,8 @@ def test_a_column_that_is_not_there(place: Place) -> None:
         "DROP VIEW toloka_bi.projects; CREATE VIEW toloka_bi.projects AS SELECT 1 AS other",
     ],
 )
-def test_what_is_gone_comes_back(place: Place, clock: Clock, damage: str) -> None:
-    fill(place.api.account, clock)
+def test_what_is_gone_comes_back(place: Place, damage: str) -> None:
+    fill(place.api.account)
     place.load()
     place.ask(*damage.split("; "))
     place.load(rescan_after_hours=0)
@@ -460,8 +452,8 @@ def test_what_is_gone_comes_back(place: Place, clock: Clock, damage: str) -> Non
 
 @pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources", "drop_data"])
 @pytest.mark.parametrize("views", [True, False])
-def test_views_do_not_stop_a_refresh(place: Place, clock: Clock, refresh: Any, *, views: bool) -> None:
-    fill(place.api.account, clock)
+def test_views_do_not_stop_a_refresh(place: Place, refresh: Any, *, views: bool) -> None:
+    fill(place.api.account)
     place.load()
     place.ask("CREATE VIEW toloka_data.mine AS SELECT count(*) AS n FROM toloka_bi.projects")
     for _ in range(2):
@@ -471,11 +463,9 @@ def test_views_do_not_stop_a_refresh(place: Place, clock: Clock, refresh: Any, *
     assert place.one("SELECT n FROM toloka_data.mine") == 62
 
 
-def test_views_are_there_while_tables_are_dropped(
-    postgres_place: Place, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_views_are_there_while_tables_are_dropped(postgres_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place = postgres_place
-    fill(place.api.account, clock)
+    fill(place.api.account)
     place.load()
     seen = []
     with monkeypatch.context() as patch:
@@ -492,11 +482,9 @@ def test_views_are_there_while_tables_are_dropped(
     assert_views_show_the_account(place)
 
 
-def test_a_refresh_that_fails_leaves_the_views(
-    postgres_place: Place, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refresh_that_fails_leaves_the_views(postgres_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place = postgres_place
-    fill(place.api.account, clock)
+    fill(place.api.account)
     place.load()
     place.api.fail(Fault.status(403), on="trainings")
     with pytest.raises(errors.PermissionDeniedError):
@@ -517,8 +505,8 @@ def test_a_refresh_that_fails_leaves_the_views(
     assert_views_show_the_account(place)
 
 
-def test_views_that_a_killed_refresh_left_empty(place: Place, clock: Clock) -> None:
-    fill(place.api.account, clock)
+def test_views_that_a_killed_refresh_left_empty(place: Place) -> None:
+    fill(place.api.account)
     place.load()
     with views._database(place.pipeline, view_sql.DATASET) as database:  # noqa: SLF001 - dlt has done nothing else by then
         database.empty()
@@ -527,11 +515,9 @@ def test_views_that_a_killed_refresh_left_empty(place: Place, clock: Clock) -> N
     assert_views_show_the_account(place)
 
 
-def test_views_of_another_dataset_are_taken_over(
-    attach: Attach, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_views_of_another_dataset_are_taken_over(attach: Attach, caplog: pytest.LogCaptureFixture) -> None:
     place = attach()
-    fill(place.api.account, clock)
+    fill(place.api.account)
     place.load()
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
     place.api.account.create_project()
@@ -562,8 +548,8 @@ def test_a_dataset_of_the_same_name(attach: Attach, caplog: pytest.LogCaptureFix
     assert place.one("SELECT count(*) FROM toloka_bi.projects") == 1
 
 
-def test_a_table_of_loads_that_cannot_be_written(place: Place, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    fill(place.api.account, clock)
+def test_a_table_of_loads_that_cannot_be_written(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    fill(place.api.account)
     place.load()
     place.ask("DROP TABLE toloka_data._toloka_loads CASCADE", "CREATE TABLE toloka_data._toloka_loads (seconds bigint)")
     report = place.load(rescan_after_hours=0)
@@ -587,13 +573,13 @@ def guest(postgres_database: str) -> Iterator[str]:
 
 
 def test_a_role_that_may_make_no_schema(
-    api: Emulator, postgres_place: Place, guest: str, clock: Clock, caplog: pytest.LogCaptureFixture
+    api: Emulator, postgres_place: Place, guest: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     role = urlsplit(guest).username
     for name in ("toloka_data", "toloka_data_staging"):
         postgres_place.ask(f"CREATE SCHEMA {name} AUTHORIZATION {role}")
     place = Place(api, guest)
-    fill(api.account, clock)
+    fill(api.account)
     report = place.load()
     assert [resource.rows for resource in report.resources] == [60, 80]
     (said,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
@@ -605,10 +591,8 @@ def test_a_role_that_may_make_no_schema(
     assert_views_show_the_account(place)
 
 
-def test_readers_need_no_right_but_that_to_the_views(
-    api: Emulator, postgres_place: Place, guest: str, clock: Clock
-) -> None:
-    fill(api.account, clock)
+def test_readers_need_no_right_but_that_to_the_views(api: Emulator, postgres_place: Place, guest: str) -> None:
+    fill(api.account)
     postgres_place.load()
     role = urlsplit(guest).username
     postgres_place.ask(
@@ -623,9 +607,9 @@ def test_readers_need_no_right_but_that_to_the_views(
 
 
 def test_several_that_make_the_views_at_once(
-    postgres_place: Place, clock: Clock, postgres_database: str, caplog: pytest.LogCaptureFixture
+    postgres_place: Place, postgres_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fill(postgres_place.api.account, clock)
+    fill(postgres_place.api.account)
     report = postgres_place.load()
 
     def publish(number: int) -> None:
@@ -643,11 +627,9 @@ def test_several_that_make_the_views_at_once(
     assert [record.message for record in caplog.records if record.name.startswith("toloka_source")] == []
 
 
-def test_a_reader_that_takes_long_is_left_alone(
-    postgres_place: Place, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_reader_that_takes_long_is_left_alone(postgres_place: Place, caplog: pytest.LogCaptureFixture) -> None:
     place = postgres_place
-    fill(place.api.account, clock)
+    fill(place.api.account)
     place.load()
     place.ask("COMMENT ON VIEW toloka_bi.projects IS NULL")
     with closing(psycopg2.connect(place.url)) as connection, connection.cursor() as cursor:

@@ -14,9 +14,12 @@ from uuid import uuid4
 
 import dlt
 import pyarrow as pa
+from dlt.common.destination import AnyDestination, DestinationCapabilitiesContext
 from dlt.common.destination.client import FollowupJobRequest, WithStateSync
 from dlt.common.destination.exceptions import DestinationException, DestinationUndefinedEntity
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.destination.utils import resolve_merge_strategy
+from dlt.common.schema.typing import TTableSchema
 from dlt.destinations import postgres
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
@@ -26,8 +29,8 @@ from dlt.extract.items import ResolvablePipeItem, TableNameMeta
 from dlt.extract.state import get_current_pipe
 from dlt.pipeline.state_sync import load_pipeline_state_from_destination
 
-POSTGRES = "dlt.destinations.postgres"
-"""dlt's name of the destination."""
+DUCKDB, POSTGRES = "dlt.destinations.duckdb", "dlt.destinations.postgres"
+"""dlt's names of the destinations that need something of their own."""
 
 
 # in a resource
@@ -41,6 +44,12 @@ def past_all_steps(table: pa.Table, table_name: str) -> ResolvablePipeItem:
     """
     pipe = get_current_pipe()
     return ResolvablePipeItem(table, len(pipe) - 1, pipe, TableNameMeta(table_name))
+
+
+def merges(table: TTableSchema, caps: DestinationCapabilitiesContext) -> bool:
+    """Tell whether a destination replaces the rows of a table that are to be merged; else it only adds."""
+    name = str(table["name"])
+    return table["write_disposition"] != "merge" or resolve_merge_strategy({name: table}, table, caps) is not None
 
 
 # the pipeline's state and working folder
@@ -113,7 +122,7 @@ def mend_folders(pipeline: dlt.Pipeline) -> None:
     """
     torn = [path for path in Path(pipeline.working_dir, "schemas").glob("*") if "." not in path.name]
     for path in torn:
-        path.unlink()
+        path.unlink(missing_ok=True)
     if torn:
         with pipeline.managed_state():  # which lists the schemas anew
             pass
@@ -144,14 +153,32 @@ def delete_package(pipeline: dlt.Pipeline, load_id: str, *folders: str) -> None:
     for folder in folders:
         package = Path(pipeline.working_dir, folder, load_id)
         # out of dlt's sight at once: it can't read a package of which a kill has left half
-        doomed = Path(pipeline.working_dir, f"deleted-{uuid4().hex}")
+        doomed = Path(pipeline.working_dir, f"toloka-deleted-{uuid4().hex}")
         with suppress(FileNotFoundError):
             package.rename(doomed)
-    for doomed in Path(pipeline.working_dir).glob("deleted-*"):
+    for doomed in Path(pipeline.working_dir).glob("toloka-deleted-*"):
         shutil.rmtree(doomed, ignore_errors=True)
 
 
 # the destination
+
+
+def copied(given: AnyDestination, settings: Mapping[str, object], kind: type[postgres] | None = None) -> AnyDestination:
+    """Return a destination, of another kind if one is given, with the parameters of this one and other settings."""
+    build: Any = kind or type(given)
+    made: AnyDestination = build(**{**given.config_params, **given.caps_params, **settings})
+    return made
+
+
+def duckdb_credentials(pipeline: dlt.Pipeline, settings: Mapping[str, object]) -> object:
+    """Return a copy of the credentials of a pipeline into DuckDB, with settings of DuckDB where the user has none.
+
+    A connection that the user opened keeps its own.
+    """
+    credentials: Any = pipeline.destination_client().config.credentials  # new ones each time
+    if credentials.external_conn() is None:
+        credentials.global_config = {**settings, **(credentials.global_config or {})}
+    return credentials
 
 
 def forget_tables(pipeline: dlt.Pipeline, schema: str) -> None:

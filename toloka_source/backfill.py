@@ -22,6 +22,7 @@ from typing import Any
 
 from dlt.common.configuration.exceptions import ConfigurationException
 
+from toloka_source._dlt import DUCKDB
 from toloka_source.bi.view_sql import check_views
 from toloka_source.endpoints import ENDPOINTS
 from toloka_source.errors import (
@@ -35,7 +36,7 @@ from toloka_source.errors import (
 )
 from toloka_source.report import LoadReport
 from toloka_source.scan import Window
-from toloka_source.windows import DUCKDB, known_destination, load_window, window_name, window_source
+from toloka_source.windows import known_destination, load_window, window_name, window_source
 
 log = logging.getLogger(__name__)
 

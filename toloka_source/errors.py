@@ -23,13 +23,12 @@ TolokaError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from toloka_source.report import LoadReport
     from toloka_source.scan import Window
 
 
@@ -169,10 +168,10 @@ class BackfillError(TolokaError):
 
     Attributes:
         failed: The same.
-        loaded: The other windows, and what was loaded.
+        loaded: The other windows, each with its `LoadReport`.
     """
 
-    loaded: tuple[tuple[Window, LoadReport], ...] = ()
+    loaded: Sequence[tuple[Window, Any]] = ()
 
     def __init__(self, failed: Sequence[tuple[Window, Exception]]) -> None:
         """Keep the windows, and say which they are in one line."""
@@ -180,9 +179,9 @@ class BackfillError(TolokaError):
         super().__init__(f"{len(failed)} windows were not loaded, load them again: {windows}")
         self.failed = tuple(failed)
 
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+    def __reduce__(self) -> tuple[type, tuple[object, ...], dict[str, object]]:
         """Pickle by the arguments, so that the error passes between processes."""
-        return type(self), (self.failed,)
+        return type(self), (self.failed,), {"loaded": self.loaded}
 
 
 class DestinationError(TolokaError):

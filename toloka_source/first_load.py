@@ -6,13 +6,12 @@ this takes a third. Nothing of it is left when it ends: neither the user's sourc
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import dlt
 from dlt.extract import DltSource
 
-DUCKDB = "dlt.destinations.duckdb"
-"""dlt's name of the destination that takes one process at a time."""
+from toloka_source._dlt import DUCKDB, copied, duckdb_credentials
+from toloka_source.place import tables_at
 
 _SMALL_FILES: Mapping[str, object] = {"recommended_file_size": 2_500_000, "loader_parallelism_strategy": "sequential"}
 """In bytes of Parquet: DuckDB holds the rows of one file, and writes them to disk after each."""
@@ -31,9 +30,8 @@ def is_first_load(pipeline: dlt.Pipeline, source: DltSource) -> bool:
     resources = source.selected_resources.values()
     if any(one.write_disposition != "merge" or one.has_dynamic_table_name for one in resources):
         return False
-    tables = [pipeline.naming.normalize_table_identifier(str(one.table_name)) for one in resources]
-    with pipeline.destination_client() as client:
-        return not any(columns for _, columns in client.get_storage_tables(tables))  # type: ignore[attr-defined] # DuckDB's
+    names = [pipeline.naming.normalize_table_identifier(str(one.table_name)) for one in resources]
+    return not tables_at(pipeline, names)
 
 
 def appending(source: DltSource) -> DltSource:
@@ -51,11 +49,8 @@ def appending(source: DltSource) -> DltSource:
 def small_steps(pipeline: dlt.Pipeline) -> Iterator[None]:
     """Have the pipeline load file after file into DuckDB, by a copy of its destination."""
     given = pipeline.destination
-    credentials: Any = pipeline.destination_client().config.credentials  # a copy of what the user gave
-    if credentials.external_conn() is None:  # one that the user opened keeps its settings
-        credentials.global_config = {**_SETTINGS, **(credentials.global_config or {})}
-    settings = {**given.config_params, "credentials": credentials, **_SMALL_FILES, **given.caps_params}
-    pipeline.destination = type(given)(**settings)
+    settings = {**_SMALL_FILES, **given.caps_params, "credentials": duckdb_credentials(pipeline, _SETTINGS)}
+    pipeline.destination = copied(given, settings)
     try:
         yield
     finally:

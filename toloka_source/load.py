@@ -6,8 +6,8 @@ stands. Only packages, tables and state of this source are ever dropped.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic
 
@@ -25,7 +25,8 @@ from toloka_source.bi.views import out_of_the_way, pins_tables, publish
 from toloka_source.errors import BusyError, ConfigurationError
 from toloka_source.failures import is_refusal, is_table_gone, last_line, translated
 from toloka_source.first_load import appending, is_first_load, small_steps
-from toloka_source.place import place_of
+from toloka_source.noise import only_own_packages
+from toloka_source.place import place_of, tables_at
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
 from toloka_source.settle import LAST_LOADED, NOWHERE, PLACE, drop_pending, note, noted, settle, take_state
 
@@ -112,16 +113,9 @@ def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
         return []
     data_tables = pipeline.schemas[source.schema.name].data_tables()
     tables = {str(table["name"]): str(table["resource"]) for table in data_tables}
-    found = _tables_at_destination(pipeline, tables)
+    found = tables_at(pipeline, tables)
     lost = {resource for name, resource in tables.items() if name not in found}
     return [name for name in source.selected_resources if name in lost]
-
-
-def _tables_at_destination(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[str]:
-    with pipeline.destination_client() as client:
-        if not hasattr(client, "get_storage_tables"):
-            return set(names)  # it can't be asked
-        return {name for name, columns in client.get_storage_tables(names) if columns}
 
 
 def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
@@ -174,25 +168,8 @@ def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | 
 
 
 def _replaces(source: DltSource) -> bool:
-    dispositions = (resource.write_disposition for resource in source.selected_resources.values())
-    return any("replace" in (one, isinstance(one, dict) and one.get("disposition")) for one in dispositions)
-
-
-class _OwnNoise(logging.Filter):
-    """Keeps back what dlt says of each table of ours: what is meant so, or what we say ourselves, once."""
-
-    _TEXTS = ("job file format insert_values native writer could not be found", "Falling back to `append` on")
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not any(text in record.getMessage() for text in self._TEXTS)
-
-
-@contextmanager
-def only_own_packages() -> Iterator[None]:
-    """Have dlt say less while it has packages of this source alone."""
-    noise = _OwnNoise()
-    logging.getLogger("dlt").addFilter(noise)
-    try:
-        yield
-    finally:
-        logging.getLogger("dlt").removeFilter(noise)
+    for resource in source.selected_resources.values():
+        disposition = resource.write_disposition
+        if (disposition["disposition"] if isinstance(disposition, dict) else disposition) == "replace":
+            return True
+    return False

@@ -1,5 +1,6 @@
 """The place that a pipeline loads into."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -49,6 +50,14 @@ def place_of(pipeline: dlt.Pipeline) -> Place:
         pipeline.dataset_name,
     )
     return Place(sha256(repr(parts).encode()).hexdigest(), client.capabilities)
+
+
+def tables_at(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[str]:
+    """Return which of these tables the destination has; all of them if it can't be asked."""
+    with pipeline.destination_client() as client:
+        if not hasattr(client, "get_storage_tables"):
+            return set(names)
+        return {name for name, columns in client.get_storage_tables(names) if columns}
 
 
 def current_place() -> Place | None:

@@ -25,11 +25,12 @@ from toloka_source.background import run_ahead
 from toloka_source.client import Client, Item, Page
 from toloka_source.endpoints import Endpoint
 from toloka_source.errors import RejectedItemsError
-from toloka_source.hints import REJECTED_ITEMS, RunHints, silence_json_warning
+from toloka_source.hints import REJECTED_ITEMS, RunHints
+from toloka_source.noise import silence_json_warning
 from toloka_source.overlap import Overlap
 from toloka_source.place import Place
 from toloka_source.scan import Window, scan
-from toloka_source.settings import Settings
+from toloka_source.settings import EPOCH, Settings
 
 log = logging.getLogger(__name__)
 
@@ -119,14 +120,14 @@ class Run:
         self._normalize = dlt.current.source_schema().naming.normalize_path
         self._has_version = False
         self._window = Window()
-        self._as_of: datetime | None = None
+        self._as_of = EPOCH  # until the first page was read
 
     def tables(self) -> Iterator[Any]:
         """Yield the rows as tables (None: not yet), then the objects that don't fit; then move the cursor."""
         started = monotonic()
         resource = dlt.current.resource()
-        metrics: dict[str, Any] = {"is_backfill": self._is_backfill, "window_start": None, "window_end": None}
-        metrics["rejected"] = 0
+        # what isn't complete has no end: nothing is promised of it
+        metrics: dict[str, Any] = {"is_backfill": self._is_backfill, "window_end": None, "rejected": 0}
         dlt.current.resource_metrics()[RUN_METRICS] = metrics
         try:
             silence_json_warning(resource.name)
@@ -169,7 +170,7 @@ class Run:
             log.warning("%s: %d objects don't fit, see table %s", name, len(rejected), REJECTED_ITEMS)
             table = rejected_table(rejected, name, datetime.now(UTC))
             yield _dlt.past_all_steps(_with_load_id(table), REJECTED_ITEMS)
-        if has_rows and self._keeps_state and overlap and self._as_of:
+        if has_rows and self._keeps_state and overlap:
             self._cursor.advance(self._as_of)
             self._state[_OVERLAP] = overlap.noted
             if self._window.whole:
@@ -187,7 +188,7 @@ class Run:
 
     def _overlap(self) -> Overlap:
         known = self._state.get(_OVERLAP, {}) if self._is_increment else {}
-        return Overlap(self._endpoint.cursors, (self._as_of or datetime.max.replace(tzinfo=UTC)) - LAG, known)
+        return Overlap(self._endpoint.cursors, self._as_of - LAG, known)
 
     def _open(self) -> tuple[Window, datetime, Iterator[Page]]:
         """Return the window of this run, the moment up to which it is complete, and its pages."""

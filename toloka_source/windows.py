@@ -26,13 +26,13 @@ from dlt.pipeline.progress import TCollectorArg
 from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from toloka_source._dlt import POSTGRES, PostgresInTurn, drop_staging, forget_tables
+from toloka_source._dlt import DUCKDB, POSTGRES, PostgresInTurn, copied, drop_staging, forget_tables
 from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish
 from toloka_source.endpoints import ENDPOINTS
 from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError
 from toloka_source.failures import translated
-from toloka_source.load import only_own_packages
+from toloka_source.noise import only_own_packages
 from toloka_source.report import LoadReport, ResourceReport, resource_reports
 from toloka_source.scan import Window
 from toloka_source.source import toloka
@@ -42,9 +42,6 @@ log = logging.getLogger(__name__)
 
 BY = ("day", "week", "month")
 """What a range of time is cut by."""
-
-DUCKDB = "dlt.destinations.duckdb"
-"""dlt's name of the destination that takes one process at a time."""
 
 _PIPELINE = "toloka"
 """The regular pipeline's name: by it dlt looks up the configuration, and names DuckDB's file."""
@@ -211,8 +208,7 @@ def known_destination(reference: Any) -> Destination[Any, Any]:  # noqa: ANN401 
 def _own_destination(destination: Any, window: Window) -> Destination[Any, Any]:  # noqa: ANN401
     """Return the destination with a staging dataset of the window's own, and merges in turn where dlt's collide."""
     given = known_destination(destination)
-    build = PostgresInTurn if given.destination_type == POSTGRES else type(given)
-    own = build(**given.config_params, **given.caps_params)
+    own: Destination[Any, Any] = copied(given, {}, PostgresInTurn if given.destination_type == POSTGRES else None)
     layout = "staging_dataset_name_layout"
     if layout in own.spec.get_resolvable_fields():
         configured = own.config_params.get(layout) or dlt.config.get(f"destination.{own.destination_name}.{layout}")

@@ -15,7 +15,7 @@ import pyarrow as pa
 from dlt.common.schema.typing import C_DLT_LOAD_ID, LOADS_TABLE_NAME
 
 from toloka_source import schemas
-from toloka_source._dlt import POSTGRES
+from toloka_source._dlt import DUCKDB, POSTGRES
 from toloka_source.bi.view_schemas import NUMBER, RUNS, VIEWS
 from toloka_source.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError
@@ -70,7 +70,7 @@ class Engine:
 
 
 ENGINES: Mapping[str, Engine] = {
-    "dlt.destinations.duckdb": Engine(
+    DUCKDB: Engine(
         name="duckdb",
         types={
             schemas.TEXT: "VARCHAR",
