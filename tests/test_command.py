@@ -363,3 +363,27 @@ def test_nothing_goes_on_without_the_command(configured: Emulator, by: str, own_
     assert "Traceback" not in err
     assert err.count("error: interrupted") == (by == "ctrl-c")
     assert not list((own_folder / "dlt" / "pipelines").glob("*toloka_data*"))
+
+
+HEEDFUL = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+"""The command, which Ctrl-C reaches however the tests are run."""
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.hang(30), Fault.status(429, retry_after=30)], ids=["no answer", "told to wait"]
+)
+def test_ctrl_c_ends_a_load_that_waits(configured: Emulator, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "3")
+    configured.fail(fault, times=None)
+    arguments = [sys.executable, "-c", HEEDFUL, SCRIPT, "--progress", "off"]
+    run = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    while len(configured.requests) < 2:
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=5)
+    assert run.returncode == 1
+    assert err.splitlines()[-1] == "error: interrupted; the next run goes on from the last complete one"

@@ -11,13 +11,15 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from toloka_source.errors import DestinationError, DestinationLockedError, TolokaError
 
 
-def translated(error: Exception) -> Exception:
+def translated(error: Exception) -> BaseException:
     """Return the error of this package that dlt wrapped, or one that says what the destination said, or dlt's own.
+
+    Ctrl-C, which dlt wraps too, is Ctrl-C again.
 
     Raise it `from` its own cause: else it is the cause of its own cause, and who follows these goes round for ever.
     """
     for cause in causes(error):
-        if isinstance(cause, TolokaError):
+        if isinstance(cause, TolokaError | KeyboardInterrupt):
             return cause
         if "Could not set lock on file" in str(cause):
             said = re.split("However|See also", str(cause).partition("Could not set lock")[2])[0].strip()
