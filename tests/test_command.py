@@ -379,7 +379,7 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 def test_ctrl_c_ends_a_load_that_waits(configured: Emulator, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "3")
     configured.fail(fault, times=None)
-    arguments = [sys.executable, "-c", HEEDFUL, SCRIPT, "--progress", "off"]
+    arguments = [sys.executable, "-c", HEEDFUL, str(SCRIPT), "--progress", "off"]
     run = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
     while len(configured.requests) < 2:
         time.sleep(0.05)
