@@ -171,13 +171,12 @@ class BackfillError(TolokaError):
         loaded: The other windows, each with its `LoadReport`.
     """
 
-    loaded: Sequence[tuple[Window, Any]] = ()
-
     def __init__(self, failed: Sequence[tuple[Window, Exception]]) -> None:
         """Keep the windows, and say which they are in one line."""
         windows = ", ".join(f"({window.start} .. {window.end}]" for window, _ in failed)
         super().__init__(f"{len(failed)} windows were not loaded, load them again: {windows}")
         self.failed = tuple(failed)
+        self.loaded: Sequence[tuple[Window, Any]] = ()
 
     def __reduce__(self) -> tuple[type, tuple[object, ...], dict[str, object]]:
         """Pickle by the arguments, so that the error passes between processes."""
