@@ -88,7 +88,7 @@ def live(session: nox.Session) -> None:
 def bi(session: nox.Session) -> None:
     """Show warehouses in a real Superset, and compare every figure with the account."""
     _install(session, "--group", "browser")
-    session.run("pytest", "tests/bi", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
+    session.run("pytest", "tests/superset", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
 
 
 @nox.session(default=False)
@@ -116,4 +116,4 @@ def long(session: nox.Session) -> None:
     """Run the model test on 5,000 histories, and kill runs at 500 moments and before each step on disk; takes hours."""
     _install(session)
     numbers = {"TOLOKA_HISTORIES": "5000", "TOLOKA_KILLS": "500", "TOLOKA_STEPS": "400"}
-    session.run("pytest", "tests/test_model.py", "tests/test_kill.py", env=numbers)
+    session.run("pytest", "tests/loading/test_model.py", "tests/loading/test_kill.py", env=numbers)

@@ -30,9 +30,10 @@ from dlt.pipeline.progress import TCollectorArg
 
 from toloka_source import ENDPOINTS, LoadReport, TolokaError, Window, backfill, load, split_windows, toloka
 from toloka_source._dlt import count_paths_from_here
+from toloka_source.backfills.load_window import known_destination
+from toloka_source.backfills.windows import BY
 from toloka_source.bi.html_report import check_report, write_report
 from toloka_source.errors import BackfillError, ConfigurationError
-from toloka_source.windows import BY, known_destination
 
 PROGRESS = ("auto", "tqdm", "enlighten", "alive_progress", "log", "off")
 

@@ -13,7 +13,8 @@ import pytest
 from dlt.common.schema.typing import C_DLT_LOAD_ID
 from dlt.extract import DltSource
 
-from toloka_source import ENDPOINTS, LoadReport, load, schemas, toloka
+from toloka_source import ENDPOINTS, LoadReport, load, toloka
+from toloka_source.catalog import schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)

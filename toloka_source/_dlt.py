@@ -1,7 +1,7 @@
 """Every use of what dlt doesn't document: why it is needed, and what happens when a later dlt lacks it.
 
 Nothing here fails silently: what is missing raises `AttributeError`, `ImportError` or `TypeError` where it is used, and
-`tests/test_private_dlt.py` says in words what broke. All other modules go by dlt's documented names alone.
+`tests/loading/test_private_dlt.py` says in words what broke. All other modules go by dlt's documented names alone.
 """
 
 import json

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from toloka_source.scan import Window
+    from toloka_source.window import Window
 
 
 _LONGEST = 300

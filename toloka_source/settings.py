@@ -9,9 +9,9 @@ from typing import Any
 import dlt
 from dlt.common.schema.typing import TTableFormat
 
-from toloka_source.client import Client, RetryPolicy
-from toloka_source.connection import base_address
-from toloka_source.endpoints import ENDPOINTS
+from toloka_source.api.client import Client, RetryPolicy
+from toloka_source.api.connection import base_address
+from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError
 from toloka_source.times import parse_time
 

@@ -9,12 +9,12 @@ from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID
 from dlt.extract import DltResource
 from dlt.sources import incremental
 
-from toloka_source import schemas
-from toloka_source.endpoints import ENDPOINTS, Endpoint
-from toloka_source.hints import REJECTED_ITEMS, RunHints, column_hints
-from toloka_source.place import current_place
-from toloka_source.run import Run, window_cursor
+from toloka_source.catalog import schemas
+from toloka_source.catalog.endpoints import ENDPOINTS, Endpoint
+from toloka_source.destinations.place import current_place
 from toloka_source.settings import EPOCH, Settings, check_settings
+from toloka_source.tables.hints import REJECTED_ITEMS, RunHints, column_hints
+from toloka_source.tables.resource_run import Run, window_cursor
 
 
 @dlt.source(name="toloka")

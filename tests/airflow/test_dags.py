@@ -18,7 +18,8 @@ from sqlalchemy import select
 
 from tests.airflow.running import Connect, report, run, states
 from tests.conftest import NOON, expected_rows
-from toloka_source import ENDPOINTS, schemas
+from toloka_source import ENDPOINTS
+from toloka_source.catalog import schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 START, END = datetime(2025, 9, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)

@@ -137,7 +137,7 @@ def test_lines_of_dlt_reach_the_log_at_their_level(
     logging.getLogger("dlt").warning("a line of dlt's")
     warnings = {record.name: record.getMessage() for record in caplog.records if record.levelname == "WARNING"}
     assert warnings["dlt"] == "a line of dlt's"
-    assert "1 objects don't fit" in warnings["toloka_source.run"]
+    assert "1 objects don't fit" in warnings["toloka_source.tables.resource_run"]
 
 
 def test_no_secret_shows(

@@ -16,7 +16,7 @@ from airflow.sdk import DAG
 
 from tests.airflow.conftest import DAG_FILE, DAGS
 from toloka_source import ENDPOINTS, toloka
-from toloka_source.windows import BY
+from toloka_source.backfills.windows import BY
 
 WATCHED = """
 import json, os, sys, time

@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from tests.bi.views_place import Place
 from tests.conftest import NOON
 from tests.postgres import postgres, postgres_database
-from tests.views_place import Place
 from toloka_source.bi.view_schemas import VIEWS
 from toloka_source.emulator import Account, Clock, Emulator
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.cli.test_command import SCRIPT
 from tests.conftest import Warehouse
 from tests.live.browser import browser_page
-from tests.test_command import SCRIPT
 from toloka_source.bi.html_report import write_report
 from toloka_source.emulator import Emulator
 

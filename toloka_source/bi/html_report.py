@@ -14,8 +14,8 @@ from dlt.common.destination import Destination
 from dlt.common.destination.exceptions import DestinationException
 
 from toloka_source.bi.view_sql import DATASET, ENGINES, dataset_of
+from toloka_source.destinations.failures import translated
 from toloka_source.errors import ConfigurationError, DestinationError
-from toloka_source.failures import translated
 from toloka_source.report import LoadReport
 
 Row = Mapping[str, Any]

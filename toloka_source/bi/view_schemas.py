@@ -5,7 +5,7 @@ What a column means stands here and nowhere else; how it is made of the tables i
 
 import pyarrow as pa
 
-from toloka_source.schemas import TEXT, TIME, WHOLE, YES_NO
+from toloka_source.catalog.schemas import TEXT, TIME, WHOLE, YES_NO
 
 NUMBER = pa.float64()
 

@@ -14,10 +14,10 @@ from importlib.resources import files
 import pyarrow as pa
 from dlt.common.schema.typing import C_DLT_LOAD_ID, LOADS_TABLE_NAME
 
-from toloka_source import schemas
 from toloka_source._dlt import DUCKDB, POSTGRES
 from toloka_source.bi.view_schemas import NUMBER, RUNS, VIEWS
-from toloka_source.endpoints import ENDPOINTS
+from toloka_source.catalog import schemas
+from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError
 
 DATASET = "toloka_bi"

@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from tests.benchmarks import checks
 from toloka_source import ENDPOINTS
-from toloka_source.arrow import to_table
-from toloka_source.client import Item
+from toloka_source.api.client import Item
+from toloka_source.tables.arrow import to_table
 
 CONCURRENCY = 8
 FILE = "floor.duckdb"

@@ -1,0 +1,29 @@
+"""The fixtures of the tests of a guest in dlt: two ways to run a pipeline, and an account."""
+
+from typing import Any
+
+import dlt
+import pytest
+
+from tests.conftest import fill
+from tests.guest.features import Do
+from toloka_source import load
+from toloka_source.emulator import Account, Emulator
+
+
+def _run(pipeline: dlt.Pipeline, source: Any, **arguments: Any) -> None:
+    pipeline.run(source, **arguments)
+
+
+@pytest.fixture(params=[_run, load], ids=["run", "load"])
+def do(request: pytest.FixtureRequest) -> Do:
+    """Return each way to run a pipeline in turn."""
+    made: Do = request.param
+    return made
+
+
+@pytest.fixture
+def account(api: Emulator) -> Account:
+    """Return the served account, with some history."""
+    fill(api.account, projects=60, trainings=45)
+    return api.account

@@ -1,0 +1,100 @@
+"""A guest in dlt: each feature that leaves an object in its newest form, with `run` and `load` alike."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dlt
+import pyarrow as pa
+import pytest
+from dlt.extract import DltSource
+
+from tests.conftest import Warehouse, happen
+from tests.guest.features import Do, assert_equal, each, merged_by, with_length
+from toloka_source.emulator import Account
+
+pytest_plugins = ["tests.guest.fixtures"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Something of dlt's that leaves each object in its newest form in the tables.
+
+    Attributes:
+        prepare: Applies it to a source.
+        environment: Settings that it consists of.
+        tables: Names of tables that differ from the resources'.
+    """
+
+    prepare: Callable[[DltSource], object] = lambda _: None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
+
+
+def _transform(source: DltSource) -> None:
+    @dlt.transformer(data_from=source.projects, name="names")
+    def names(table: pa.Table) -> Iterator[Any]:
+        yield [{"name": name} for name in table["public_name"].to_pylist()]
+
+    source.resources.add(names)
+
+
+def _contract(source: DltSource) -> None:
+    source.schema_contract = {"tables": "evolve", "columns": "freeze", "data_type": "freeze"}
+
+
+FEATURES = {
+    "nothing": Feature(),
+    "add_filter": Feature(lambda source: source.projects.add_filter(lambda table: table.num_rows > 0)),
+    "add_map": Feature(lambda source: source.projects.add_map(with_length)),
+    "add_limit that isn't reached": Feature(lambda source: source.projects.add_limit(100)),
+    "a transformer": Feature(_transform),
+    "table_name": Feature(lambda source: source.projects.apply_hints(table_name="ours"), tables={"projects": "ours"}),
+    "a column's hint": Feature(lambda source: source.projects.apply_hints(columns=[{"name": "status", "sort": True}])),
+    "upsert": Feature(lambda source: each(source, write_disposition=merged_by("upsert"))),
+    "delete-insert": Feature(lambda source: each(source, write_disposition=merged_by("delete-insert"))),
+    "replace": Feature(lambda source: each(source, write_disposition="replace")),
+    "contracts": Feature(_contract),
+    "naming direct": Feature(environment={"SCHEMA__NAMING": "direct"}),
+    "naming sql_cs_v1": Feature(environment={"SCHEMA__NAMING": "sql_cs_v1"}),
+    "one worker": Feature(environment={"EXTRACT__WORKERS": "1"}),
+    "fifo": Feature(environment={"EXTRACT__NEXT_ITEM_MODE": "fifo"}),
+    "dlt's own load id": Feature(environment={"NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true"}),
+    "no state from the destination": Feature(environment={"RESTORE_FROM_DESTINATION": "false"}),
+}
+
+
+@pytest.mark.parametrize("is_one_object", [False, True], ids=["fresh sources", "one source"])
+@pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES.keys())
+def test_a_feature_of_dlt(
+    warehouse: Warehouse,
+    account: Account,
+    do: Do,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    feature: Feature,
+    *,
+    is_one_object: bool,
+) -> None:
+    for name, value in feature.environment.items():
+        monkeypatch.setenv(name, value)
+    pipeline = Warehouse(warehouse.api).pipeline
+    source = warehouse.source()
+    feature.prepare(source)
+    before = [(resource.write_disposition, resource.table_name) for resource in source.resources.values()]
+    for _ in range(3):
+        do(pipeline, source)
+        assert_equal(pipeline, account, feature.tables)
+        happen(account)
+        if not is_one_object:
+            source = warehouse.source()
+            feature.prepare(source)
+    do(pipeline, source)
+    warehouse.api.clear_requests()
+    do(pipeline, source)
+    assert_equal(pipeline, account, feature.tables)
+    if feature is not FEATURES["replace"]:
+        assert len(warehouse.api.requests) == 3  # it went on from the cursor
+    assert [(resource.write_disposition, resource.table_name) for resource in source.resources.values()] == before
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -1,0 +1,217 @@
+"""Killed at any moment, the command loses nothing and doubles nothing: the next run makes the tables right.
+
+`TOLOKA_KILLS=500` kills at so many random moments, of which an ordinary test run has 60, and `TOLOKA_STEPS=400` before
+so many steps on disk, of which it has 40.
+"""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.conftest import NOON, expected_rows
+from toloka_source import ENDPOINTS
+from toloka_source.catalog import schemas
+from toloka_source.emulator import Account, Clock, Emulator
+
+SERVER = Path(__file__).with_name("killed.py")
+SCRIPT = Path(__file__).parents[2] / "pipelines" / "toloka_pipeline.py"
+MOMENTS = range(int(os.environ.get("TOLOKA_KILLS", "60")))
+STEPS = int(os.environ.get("TOLOKA_STEPS", "40"))
+KILLED = -9
+
+SHARES = [number / STEPS for number in range(STEPS)]
+"""Where in a run it is killed: before the step on disk that so large a part of all its steps precede."""
+
+FIRST_SHARES = SHARES[::2]
+"""The same of a first run."""
+
+IDLE_SHARES = SHARES[::2]
+"""The same of a run that finds nothing new."""
+
+HEALING = [(left, step) for left in (0.4, 0.55, 0.7, 0.85) for step in (0, 1, 2, 3, 5, 8, 13, 21)]
+"""What part of a first run was done when it was killed, and how many steps the run after it does until it is, too."""
+
+
+class Runs:
+    """An account, and the command that loads it into one folder, in a process for each run."""
+
+    def __init__(self, api: Emulator, home: Path, server: "subprocess.Popen[str]") -> None:
+        """Begin with an empty folder."""
+        self.api = api
+        self.home = home
+        self.folder = home / "run"
+        self.folder.mkdir()
+        self._server = server
+
+    def run(self, step: int | None = None, seconds: float | None = None) -> dict[str, Any]:
+        """Run the command, killed before a step on disk or after some seconds; return its answer."""
+        assert self._server.stdin
+        assert self._server.stdout
+        order = {"folder": str(self.folder), "step": step, "seconds": seconds}
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._server.stdout.readline())
+        return answer
+
+    def change(self) -> None:
+        """Let two hours pass in the account."""
+        account, clock = self.api.account, self.api.account.clock
+        clock.advance(hours=1)
+        for _ in range(3):
+            project = account.create_project()
+            account.create_training(project["id"])
+        for training in [item for item in account.trainings if item["status"] == "CLOSED"][:3]:
+            account.start_training(training["id"])
+        clock.advance(hours=1)
+
+    def keep(self) -> None:
+        """Keep the folder as it is, for `restore`."""
+        shutil.copytree(self.folder, self.home / "kept")
+
+    def restore(self, *, is_empty: bool = False) -> None:
+        """Make the folder what it was, or empty."""
+        shutil.rmtree(self.folder)
+        if is_empty:
+            self.folder.mkdir()
+        else:
+            shutil.copytree(self.home / "kept", self.folder)
+
+    def steps(self) -> int:
+        """Return how many steps on disk the last run took, which came to its end."""
+        return int((self.folder / "steps.txt").read_text())
+
+    def assert_right(self) -> None:
+        """Run once more; then the tables equal the account, and nothing is left to load."""
+        answer = self.run()
+        assert answer["code"] == 0, (self.folder / "output.txt").read_text()
+        account = self.api.account
+        with duckdb.connect(str(self.folder / "toloka.duckdb"), read_only=True) as connection:
+            for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
+                assert rows(connection, name) == expected_rows(objects, ENDPOINTS[name].schema)
+        for left in ("normalize/extracted", "load/normalized"):
+            packages = (self.folder / "dlt" / "pipelines" / "toloka" / left).glob("*/")
+            assert [path for path in packages if path.is_dir()] == []
+
+
+def rows(connection: duckdb.DuckDBPyConnection, table: str) -> list[dict[str, Any]]:
+    """Return a table in the order of ids as numbers, JSON parsed."""
+    parsed = {field.name for field in ENDPOINTS[table].schema if schemas.is_json(field)}
+    connection.execute(f"SELECT * EXCLUDE _dlt_load_id FROM toloka_data.{table} ORDER BY length(id), id")  # noqa: S608
+    names = [column[0] for column in connection.description or ()]
+    found = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
+    return [
+        {name: json.loads(value) if name in parsed and value else value for name, value in row.items()} for row in found
+    ]
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """Return a folder, in memory where the system has one there: half of the time would go into waiting for disks."""
+    memory = Path("/dev/shm")  # noqa: S108 - only a place
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def runs(home: Path) -> Iterator[Runs]:
+    """Return an account whose first half was loaded, and is kept."""
+    clock = Clock(NOON)
+    with Emulator(Account.lifelike(projects=20, trainings=15, clock=clock)) as api:
+        inherited = {name: value for name, value in os.environ.items() if "__" not in name}
+        configured = {
+            "SOURCES__TOLOKA__TOKEN": "secret",
+            "SOURCES__TOLOKA__BASE_URL": api.base_url,
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "DLT_DATA_DIR": str(home / "run" / "dlt"),
+        }
+        with subprocess.Popen(
+            [sys.executable, str(SERVER), str(SCRIPT)],
+            env=inherited | configured,
+            cwd=home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server:
+            made = Runs(api, home, server)
+            assert made.run()["code"] == 0
+            made.keep()
+            made.change()
+            yield made
+            server.communicate()
+
+
+@pytest.fixture(scope="module")
+def duration(runs: Runs) -> float:
+    """Return how long a run takes that isn't killed."""
+    taken = []
+    for _ in range(3):
+        runs.restore()
+        taken.append(float(runs.run()["seconds"]))
+    return max(taken)
+
+
+@pytest.fixture(scope="module")
+def steps(runs: Runs) -> int:
+    """Return how many steps on disk a run takes that isn't killed."""
+    runs.restore()
+    assert runs.run()["code"] == 0
+    return runs.steps()
+
+
+@pytest.fixture(scope="module")
+def first_steps(runs: Runs) -> int:
+    """Return the same of a first run."""
+    runs.restore(is_empty=True)
+    assert runs.run()["code"] == 0
+    return runs.steps()
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_killed_before_a_step_on_disk(runs: Runs, steps: int, share: float) -> None:
+    runs.restore()
+    assert runs.run(int(share * steps))["code"] == KILLED
+    runs.assert_right()
+
+
+@pytest.mark.parametrize("share", FIRST_SHARES)
+def test_killed_before_a_step_of_the_very_first_load(runs: Runs, first_steps: int, share: float) -> None:
+    runs.restore(is_empty=True)
+    assert runs.run(int(share * first_steps))["code"] == KILLED
+    runs.assert_right()
+
+
+@pytest.mark.parametrize("share", IDLE_SHARES)
+def test_killed_before_a_step_of_an_idle_run(runs: Runs, share: float) -> None:
+    runs.restore()
+    for _ in range(3):  # the first brings rows, the second clears away after it
+        assert runs.run()["code"] == 0
+    assert runs.run(int(share * runs.steps()))["code"] == KILLED
+    runs.assert_right()
+
+
+@pytest.mark.parametrize(("left", "step"), HEALING)
+def test_killed_again_while_it_heals(runs: Runs, steps: int, left: float, step: int) -> None:
+    runs.restore()
+    assert runs.run(int(left * steps))["code"] == KILLED
+    assert runs.run(step)["code"] == KILLED
+    runs.assert_right()
+
+
+@pytest.mark.parametrize("number", MOMENTS)
+def test_killed_at_a_random_moment(runs: Runs, duration: float, number: int) -> None:
+    dice = random.Random(number)  # noqa: S311 - no secret
+    moment = max(dice.random(), dice.random()) * duration  # rather late, where the data is on its way
+    runs.restore(is_empty=number % 4 == 0)
+    answer = runs.run(seconds=moment)
+    assert answer["code"] in {0, KILLED}
+    runs.assert_right()

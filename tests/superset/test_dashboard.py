@@ -1,0 +1,411 @@
+"""The dashboard in a real Superset and a real browser, on both engines: every figure is the account's."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import dlt
+import duckdb
+import psycopg2
+import pytest
+import requests
+from playwright.sync_api import Locator, Page, Response, expect
+
+from tests.live.browser import browser_page
+from tests.superset.figures import (
+    DATA_UNTIL,
+    GROUPED_BY,
+    LAST_LOAD,
+    LOADS,
+    OF_PROJECTS,
+    OF_TRAININGS,
+    STALEST,
+    expected,
+    micros,
+    shown,
+)
+from tests.superset.superset_server import FILES, Superset, superset
+from toloka_source import LoadReport, load, toloka
+from toloka_source.emulator import Account, Emulator
+from toloka_source.emulator.lifelike import OWNERS
+
+pytest_plugins = ["tests.postgres"]
+
+HEIGHT = 1520
+"""All of the dashboard: what is out of sight isn't asked for."""
+
+DAY = 86_400_000_000
+"""In microseconds."""
+
+PATIENCE = 120_000
+"""Milliseconds for what a page does on a busy machine."""
+
+
+class Dashboard:
+    """A warehouse that is loaded from a local Toloka, and a page that shows it."""
+
+    def __init__(self, api: Emulator, pipeline: dlt.Pipeline, page: Page) -> None:
+        """Load once."""
+        self.account = api.account
+        self.page = page
+        self.loads: list[tuple[LoadReport, datetime]] = []
+        self.hosts: set[str] = set()
+        self._base_url = api.base_url
+        self._pipeline = pipeline
+        self._url = ""
+        self._titles: dict[int, str] = {}
+        page.on("requestfinished", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.load()
+
+    def load(self) -> None:
+        """Load all that is in the account now."""
+        source = toloka(token="any", base_url=self._base_url, rescan_after_hours=0.0)  # noqa: S106 - no secret
+        self.loads.append((load(self._pipeline, source, views=True), datetime.now(UTC)))
+
+    def sign_in(self, server: Superset) -> None:
+        """Sign in as the terminal says, and look what charts there are."""
+        self._url = server.url
+        home = "{0.scheme}://{0.netloc}".format(urlsplit(server.url))
+        self.page.goto(f"{home}/login/")
+        self.page.get_by_label("Username").fill("admin")
+        self.page.locator("input[type=password]").fill(server.password)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(re.compile("/welcome/"), timeout=PATIENCE)
+        charts = self.page.request.get(f"{home}/api/v1/dashboard/toloka/charts").json()["result"]
+        self._titles = {chart["id"]: chart["slice_name"] for chart in charts}
+
+    def ask(self, sql: str) -> dict[str, Any]:
+        """Return the first row that a query in SQL Lab brings."""
+        api = urlsplit(self._url)._replace(path="/api/v1").geturl()
+        token = self.page.request.get(f"{api}/security/csrf_token/").json()["result"]
+        answer = self.page.request.post(
+            f"{api}/sqllab/execute/",
+            data={"database_id": 1, "sql": sql, "runAsync": False},
+            headers={"X-CSRFToken": token, "Referer": self._url},
+        ).json()
+        assert "errors" not in answer, answer["errors"]
+        row: dict[str, Any] = answer["data"][0]
+        return row
+
+    def chart(self, title: str) -> Locator:
+        """Return a chart's place on the page."""
+        (id_,) = (id_ for id_, name in self._titles.items() if name == title)
+        return self.page.locator(f"#chart-id-{id_}")
+
+    def open(self) -> dict[str, Any]:
+        """Load the page; return what each chart shows, by its title."""
+        return self.answers(lambda: self.page.goto(self._url), set(self._titles.values()))
+
+    def answers(self, act: Callable[[], object], titles: set[str]) -> dict[str, Any]:
+        """Do something on the page; return what these charts, and no others, were answered then."""
+        answers: dict[str, Response] = {}
+
+        def note(response: Response) -> None:
+            form_data = parse_qs(urlsplit(response.url).query).get("form_data", ["{}"])[0]
+            if title := self._titles.get(json.loads(form_data).get("slice_id")):
+                answers[title] = response
+
+        self.page.on("response", note)
+        act()
+        deadline = datetime.now(UTC) + timedelta(milliseconds=PATIENCE)
+        while titles - answers.keys() and datetime.now(UTC) < deadline:
+            self.page.wait_for_timeout(100)
+        expect(self.page.locator("[data-test=loading-indicator]")).to_have_count(0, timeout=PATIENCE)
+        self.page.remove_listener("response", note)
+        assert answers.keys() == titles
+        expect(self.page.get_by_role("alert")).to_have_count(0)
+        return {title: shown(title, answer.json()["result"][0]["data"]) for title, answer in answers.items()}
+
+    def names(self) -> dict[str, str]:
+        """Return the projects' names by their ids."""
+        return {project["id"]: project["public_name"] for project in self.account.projects}
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the page has to show now."""
+        loads = [
+            (
+                *(resource.rows for resource in report.resources),
+                0,
+                min(micros(one.window_end) for one in report.resources if one.window_end),
+            )
+            for report, _ in reversed(self.loads)
+        ]
+        return expected(self.account.projects, self.account.trainings, self.names()) | {
+            LOADS: loads,
+            DATA_UNTIL: loads[0][-1],
+        }
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Return a folder, and the address of an empty warehouse."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "duckdb":
+        return folder, str(folder / "toloka.duckdb")
+    url: str = request.getfixturevalue("postgres")
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("ALTER DATABASE postgres SET timezone TO 'Asia/Kathmandu'")
+    return folder, url
+
+
+@pytest.fixture(scope="module")
+def dashboard(place: tuple[Path, str]) -> Iterator[Dashboard]:
+    """Load a lifelike account, and open the dashboard."""
+    folder, address = place
+    to = dlt.destinations.postgres if address.startswith("postgresql:") else dlt.destinations.duckdb
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Emulator(Account.lifelike(projects=1000)) as api,
+        browser_page(height=HEIGHT) as page,
+    ):
+        patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+        pipeline = dlt.pipeline(
+            "toloka", pipelines_dir=str(folder / "dlt"), destination=to(address), dataset_name="toloka_data"
+        )
+        dashboard = Dashboard(api, pipeline, page)
+        with superset(address, folder / "superset") as server:
+            dashboard.sign_in(server)
+            yield dashboard
+
+
+def assert_figures(dashboard: Dashboard, found: dict[str, Any]) -> None:
+    """Compare each chart with the account."""
+    last_load = found.pop(LAST_LOAD)
+    assert 0 <= micros(dashboard.loads[-1][1]) - last_load < 5_000_000
+    assert found == dashboard.figures()
+
+
+def test_every_chart_shows_the_account(dashboard: Dashboard) -> None:
+    assert_figures(dashboard, dashboard.open())
+
+
+def test_the_page_draws_it(dashboard: Dashboard) -> None:
+    dashboard.open()
+    figures = dashboard.figures()
+    for title in ("Projects", "Active projects", "Trainings", "Open trainings"):
+        expect(dashboard.chart(title)).to_have_text(f"{figures[title]:,}")
+    until = datetime.fromtimestamp(figures[DATA_UNTIL] / 1_000_000, UTC)
+    expect(dashboard.chart(DATA_UNTIL)).to_have_text(f"{until:%d %b %H:%M}")
+    for title in GROUPED_BY:
+        expect(dashboard.chart(title).locator("canvas")).to_be_visible()
+    names = [project for _, project, _ in figures[STALEST][:10]]
+    expect(dashboard.chart(STALEST).locator("tbody td:nth-child(2)")).to_have_text(names)
+    days = dashboard.chart(STALEST).locator("tbody td:nth-child(4)").all_inner_texts()
+    now = micros(datetime.now(UTC))
+    for shown_days, (_, _, started) in zip(days, figures[STALEST][:10], strict=True):
+        # the page may have been asked for a moment before the day was over
+        assert int(shown_days) in {(now - started) // DAY, (now - 60_000_000 - started) // DAY}
+
+
+def test_after_another_load_the_figures_are_the_new_ones(dashboard: Dashboard) -> None:
+    before = dashboard.open()
+    account = dashboard.account
+    opened = sorted(
+        (item for item in account.trainings if item["status"] == "OPEN"), key=lambda item: item["last_started"]
+    )
+    for name in ("Is the sign in two languages?", "Is the door open?"):
+        project = account.create_project(public_name=name)
+        account.start_training(account.create_training(project["id"])["id"])
+    account.start_training(opened[0]["id"])
+    account.close_training(opened[1]["id"])
+    account.archive_project(opened[2]["project_id"])
+    dashboard.load()  # with the page open
+    after = dashboard.open()
+    assert [title for title in before if before[title] == after[title]] == []
+    assert_figures(dashboard, after)
+
+
+def test_loads_and_pages_are_in_nobodys_way(dashboard: Dashboard) -> None:
+    stop = threading.Event()
+
+    def load_again_and_again() -> int:
+        loads = 0
+        while not stop.is_set():
+            dashboard.load()
+            loads += 1
+        return loads
+
+    with ThreadPoolExecutor() as pool:
+        loads = pool.submit(load_again_and_again)
+        try:
+            for _ in range(3):
+                dashboard.open()  # and shows no error
+        finally:
+            stop.set()
+        assert loads.result() > 2
+    assert_figures(dashboard, dashboard.open())
+
+
+def test_a_page_is_opened_in_the_middle_of_a_load(place: tuple[Path, str], dashboard: Dashboard) -> None:
+    before = dashboard.open()
+    connect = psycopg2.connect if place[1].startswith("postgresql:") else duckdb.connect
+    with closing(connect(place[1])) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("DELETE FROM toloka_data.projects")
+        assert dashboard.open() == before
+
+
+def test_a_load_that_was_killed_is_read_to_its_last_transaction(place: tuple[Path, str], dashboard: Dashboard) -> None:
+    command = "import duckdb, os, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2]); os._exit(1)"
+    if place[1].startswith("postgresql:"):
+        command = (
+            "import psycopg2, os, sys; connection = psycopg2.connect(sys.argv[1]); connection.autocommit = True; "
+            "connection.cursor().execute(sys.argv[2]); os._exit(1)"
+        )
+    sql = "UPDATE toloka_data.trainings SET status = 'LOCKED' WHERE status = 'OPEN'"
+    subprocess.run([sys.executable, "-c", command, place[1], sql], check=False)
+    assert dashboard.open()["Open trainings"] == 0
+    dashboard.load()
+    assert_figures(dashboard, dashboard.open())
+
+
+def test_nobody_else_is_asked_for_anything(dashboard: Dashboard) -> None:
+    dashboard.open()
+    assert {host.partition(":")[0] for host in dashboard.hosts} == {"127.0.0.1"}
+
+
+def test_connections_only_read_and_are_in_utc(place: tuple[Path, str], dashboard: Dashboard) -> None:
+    # Superset refuses what would write by itself: this asks what stands behind it
+    asked, answer = "SELECT current_setting('access_mode') AS mode", ("mode", "read_only")
+    if place[1].startswith("postgresql:"):
+        asked, answer = "SHOW default_transaction_read_only", ("default_transaction_read_only", "on")
+    ((name, value),) = dashboard.ask(asked).items()
+    assert (name, str(value).lower()) == answer
+    asked = "SELECT CAST(CAST('2026-03-10 12:00:00+00' AS timestamptz) AS varchar) AS noon"
+    assert dashboard.ask(asked) == {"noon": "2026-03-10 12:00:00+00"}
+
+
+def choose(page: Page, name: str, value: str) -> None:
+    """Choose one value of a filter."""
+    box = page.locator(f"[data-test=NATIVE_FILTER-{name}]")
+    if not box.is_visible():
+        page.get_by_role("button", name="More filters").click()
+    box.click()
+    page.keyboard.type(value)
+    page.locator(f".ant-select-item-option[title={json.dumps(value)}]").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Apply", exact=True).click()
+
+
+@pytest.mark.parametrize("name", ["project", "project_status", "training_status", "owner"])
+def test_a_filter(dashboard: Dashboard, name: str) -> None:
+    account, titles = dashboard.account, OF_PROJECTS | OF_TRAININGS
+    projects, trainings = account.projects, account.trainings
+    if name == "training_status":
+        value, titles = "LOCKED", OF_TRAININGS
+        trainings = [training for training in trainings if training["status"] == value]
+    elif name == "owner":
+        value = str(OWNERS[2]["id"])
+        projects, trainings = (
+            [item for item in items if item["owner"]["id"] == value] for items in (projects, trainings)
+        )
+    else:
+        field = {"project": "public_name", "project_status": "status"}[name]
+        value = {"project": trainings_project(account), "project_status": "ARCHIVED"}[name]
+        projects = [project for project in projects if project[field] == value]
+        ids = {project["id"] for project in projects}
+        trainings = [training for training in trainings if training["project_id"] in ids]
+    dashboard.open()
+    found = dashboard.answers(lambda: choose(dashboard.page, name, value), titles)
+    figures = expected(projects, trainings, dashboard.names())
+    assert found == {title: figures[title] for title in titles}
+    assert found["Trainings"]
+
+
+def trainings_project(account: Account) -> str:
+    """Return the name of a project with an open training."""
+    ids = {training["project_id"] for training in account.trainings if training["status"] == "OPEN"}
+    return next(str(project["public_name"]) for project in account.projects if project["id"] in ids)
+
+
+def choose_last_year(page: Page) -> None:
+    """Choose the calendar year before this one."""
+    page.locator("#date-label-NATIVE_FILTER-created").click()
+    page.get_by_label("Range type").first.click()
+    page.locator(".ant-select-item-option", has_text="Previous").click()
+    page.get_by_text("previous calendar year").click()
+    page.locator("[data-test=date-filter-control__apply-button]").click()
+    page.locator("[data-test=filter-bar__apply-button]").click()
+
+
+def test_the_filter_by_time(dashboard: Dashboard) -> None:
+    year, account = f"{datetime.now(UTC).year - 1}-", dashboard.account
+    projects = [project for project in account.projects if project["created"].startswith(year)]
+    created = [training for training in account.trainings if training["created"].startswith(year)]
+    started = [item for item in account.trainings if item.get("last_started", "").startswith(year)]
+    dashboard.open()
+    titles = OF_PROJECTS | OF_TRAININGS
+    found = dashboard.answers(lambda: choose_last_year(dashboard.page), titles)
+    names, by_start = dashboard.names(), "Trainings started per month"
+    figures = expected(projects, created, names) | {by_start: expected(projects, started, names)[by_start]}
+    assert found == {title: figures[title] for title in titles}
+    assert found["Projects"]
+
+
+def test_a_picture(place: tuple[Path, str], dashboard: Dashboard, tmp_path: Path) -> None:
+    folder = Path(__file__).parents[2] / os.environ.get("TOLOKA_PICTURES", tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    for _ in range(5):
+        dashboard.account.start_training(
+            dashboard.account.create_training(dashboard.account.create_project()["id"])["id"]
+        )
+        dashboard.load()
+    dashboard.open()
+    dashboard.page.wait_for_timeout(2_000)  # the charts grow to their size
+    name = "postgres" if place[1].startswith("postgresql:") else "duckdb"
+    dashboard.page.screenshot(path=folder / f"dashboard-{name}.png")
+
+
+def names_of_all(server: Superset) -> dict[str, list[str]]:
+    """Return the names of all that Superset knows."""
+    api = urlsplit(server.url)._replace(path="/api/v1").geturl()
+    login = {"username": "admin", "password": server.password, "provider": "db"}
+    token = requests.post(f"{api}/security/login", json=login, timeout=60).json()["access_token"]
+    names = {
+        "chart": "slice_name",
+        "dashboard": "dashboard_title",
+        "dataset": "table_name",
+        "database": "database_name",
+    }
+    found = {}
+    for kind, name in names.items():
+        answer = requests.get(
+            f"{api}/{kind}/?q=(page_size:100)", headers={"Authorization": f"Bearer {token}"}, timeout=60
+        ).json()
+        found[kind] = sorted(item[name] for item in answer["result"])
+    return found
+
+
+def test_to_start_it_again_updates_it(tmp_path: Path) -> None:
+    warehouse, bundle = tmp_path / "toloka.duckdb", tmp_path / "bundle"
+    duckdb.connect(warehouse).close()
+    shutil.copytree(FILES / "bundle", bundle)
+    with superset(str(warehouse), tmp_path / "superset", bundle) as server:
+        before = names_of_all(server)
+    assert server.process.returncode == 0
+    assert {kind: len(names) for kind, names in before.items()} == {
+        "chart": 13,
+        "dashboard": 1,
+        "dataset": 4,
+        "database": 1,
+    }
+
+    chart = bundle / "charts" / "stalest.yaml"
+    chart.write_text(chart.read_text().replace(f"slice_name: {STALEST}", "slice_name: A new title"))
+    with superset(str(warehouse), tmp_path / "superset", bundle) as again:
+        after = names_of_all(again)
+    assert again.password != server.password
+    assert after == before | {"chart": sorted({*before["chart"], "A new title"} - {STALEST})}
+    files = [path for path in (tmp_path / "superset").rglob("*") if path.is_file()]
+    assert [path for path in files if path.name != "output" and again.password.encode() in path.read_bytes()] == []

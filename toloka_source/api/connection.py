@@ -1,0 +1,196 @@
+"""How the API is reached: its addresses, the token's header, whom to trust, and a deadline for every answer."""
+
+import io
+import math
+import os
+import re
+import socket
+import threading
+import time
+from contextlib import suppress
+from http.client import HTTPResponse
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import requests
+from dlt.sources.helpers.requests import Session
+from requests.adapters import HTTPAdapter
+
+from toloka_source import errors
+
+HOSTS = {
+    "production": "https://toloka.dev/api/v1",
+    "sandbox": "https://sandbox.toloka.dev/api/v1",
+}
+"""The API's base address for each environment."""
+
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_TOY_TOKEN = 6
+_ADDRESS = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(/[!-\[\]-~]*)?")
+
+
+class Authorization(requests.auth.AuthBase):
+    """Sets the header. As an `auth` object it also keeps requests from taking a password of ~/.netrc instead."""
+
+    def __init__(self, token: str) -> None:
+        """Check the token.
+
+        Raises:
+            MissingTokenError: It is empty.
+            ConfigurationError: It can't be one.
+        """
+        token = token.strip()
+        kind, _, key = token.rpartition(" ")
+        if not key or token in ("OAuth", "ApiKey"):
+            remedy = "no token; set SOURCES__TOLOKA__TOKEN, or token under [sources.toloka] in .dlt/secrets.toml"
+            raise errors.MissingTokenError("token", None, remedy)
+        if kind not in ("", "OAuth", "ApiKey") or not (token.isascii() and token.isprintable()):
+            remedy = "not a token; write it as Toloka shows it, or as 'OAuth <token>' or 'ApiKey <key>'"
+            raise errors.ConfigurationError("token", "***", remedy)
+        self._header = f"{kind or 'OAuth'} {key}"
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Set the request's header."""
+        request.headers["Authorization"] = self._header
+        return request
+
+    def hide(self, text: bytes) -> bytes:
+        """Return the text without the token, in case a server sent it back; a toy one may be part of any word."""
+        return text.replace(self._key.encode(), b"***") if len(self._key) >= _TOY_TOKEN else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuse to be written anywhere."""
+        raise TypeError("a token is never pickled")
+
+
+class _Deadline(threading.local):
+    at = math.inf
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Ends every answer at a deadline, which each thread has its own of.
+
+    requests' own time-out is for each read alone: headers, a body, chunks or gzip that drip would never end.
+    """
+
+    def __init__(self, connections: int) -> None:
+        """Keep up to so many connections open."""
+        super().__init__(pool_maxsize=connections)
+        self.deadline = _Deadline()
+        self._sockets: WeakSet[Any] = WeakSet()
+        self._changing = threading.Lock()
+        self._is_closed = False
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it was
+        """Return the pool as requests does, with connections that read until the deadline."""
+        with self._changing:
+            if self._is_closed:  # requests would make a new pool, which nobody closes
+                raise requests.ConnectionError("the client was closed")
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        base = type(pool).ConnectionCls
+        pool.ConnectionCls = type(base.__name__, (base,), {"response_class": staticmethod(self._response)})
+        return pool
+
+    def close(self) -> None:
+        """Close all connections, those also that some thread is reading from: it gets an error at once."""
+        with self._changing:
+            self._is_closed = True
+            for connection in self._sockets:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            super().close()
+
+    def _response(self, connection: Any, *args: Any, **kwargs: Any) -> HTTPResponse:  # noqa: ANN401 - plain or TLS
+        with self._changing:
+            self._sockets.add(connection)
+        return HTTPResponse(_TimedReader(connection, self.deadline), *args, **kwargs)  # type: ignore[arg-type]
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a connection until the deadline; stands in for the socket that `HTTPResponse` wants."""
+
+    def __init__(self, connection: Any, deadline: _Deadline) -> None:  # noqa: ANN401 - plain or TLS
+        self._connection = connection
+        self._raw = connection.makefile("rb", buffering=0)
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
+        left = self._deadline.at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        read: int | None = self._raw.readinto(buffer)
+        return read
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class NoRedirectSession(Session):
+    """Takes no redirect for one: requests would work out the next request even if it isn't to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return no target."""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name means this machine, whatever a name server says."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def base_address(environment: str, base_url: str | None) -> str:
+    """Return the address that the lists stand under.
+
+    Raises:
+        ConfigurationError: An unknown environment, or an address that can't be used; `http://` would show the token
+            to everybody on the way, so it is taken for this machine alone.
+    """
+    if environment not in HOSTS:
+        raise errors.ConfigurationError("environment", environment, f"unknown; use one of {', '.join(HOSTS)}")
+    if base_url is None:
+        return HOSTS[environment]
+    base_url = base_url.strip()
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    # put together again from what was checked: no other parser can read another host from it
+    netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    address = f"{parts.scheme}://{netloc}{parts.path}"
+    if not _ADDRESS.fullmatch(address) or address.lower() != base_url.lower():
+        shown = re.sub("//.*@", "//***@", base_url)  # a password is nobody's business
+        raise errors.ConfigurationError("base_url", shown, "not an address such as https://toloka.dev/api/v1")
+    if parts.scheme == "http" and not is_loopback(host):
+        remedy = "http:// would send the token in the clear; use https://"
+        raise errors.ConfigurationError("base_url", base_url, remedy)
+    return address.rstrip("/")
+
+
+def ca_bundle() -> str | bool:
+    """Return the file of the authorities to trust that the environment names, else True for requests' own.
+
+    Raises:
+        ConfigurationError: The file isn't there.
+    """
+    for name in _CA_BUNDLES:
+        path = os.environ.get(name)
+        if path:
+            if not Path(path).exists():
+                raise errors.ConfigurationError(name, path, "no such file")
+            return path
+    return True

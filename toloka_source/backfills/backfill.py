@@ -1,0 +1,73 @@
+"""Many windows, loaded one beside the other."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from toloka_source._dlt import DUCKDB
+from toloka_source.backfills.load_window import known_destination, window_source
+from toloka_source.backfills.workers import results
+from toloka_source.bi.view_sql import check_views
+from toloka_source.catalog.endpoints import ENDPOINTS
+from toloka_source.errors import BackfillError, ConfigurationError
+from toloka_source.report import LoadReport
+from toloka_source.window import Window
+
+log = logging.getLogger(__name__)
+
+
+def backfill(
+    windows: Iterable[Window],
+    destination: Any,  # noqa: ANN401 - the name of a dlt destination, or one
+    dataset: str = "toloka_data",
+    resources: Sequence[str] = tuple(ENDPOINTS),
+    *,
+    workers: int = 4,
+    views: bool | str = False,
+    on_loaded: Callable[[Window, LoadReport], object] | None = None,
+    **arguments: Any,  # noqa: ANN401 - the source's
+) -> list[tuple[Window, LoadReport]]:
+    """Load windows, each in a process of its own; see `load_window` for what a window is safe from.
+
+    The windows are loaded one at a time until one has succeeded, so that what is wrong with all of them is found once.
+    DuckDB takes one process at a time: the windows are loaded one after the other there. The processes are new ones,
+    so a script that calls this needs `if __name__ == "__main__":`.
+
+    Args:
+        windows: What to load, as `split_windows` returns them.
+        destination: The name of a dlt destination, or one that can be pickled.
+        dataset: The dataset, or schema, of the tables.
+        resources: Which to load.
+        workers: How many windows are loaded at once.
+        views: As in `load`.
+        on_loaded: Called with each window that was loaded, as soon as it is, and what was loaded. What it raises ends
+            the back-fill.
+        **arguments: Those of `toloka`, without the dates; what isn't given is taken from the configuration.
+
+    Returns:
+        The windows in the order in which they were loaded, and what was loaded.
+
+    Raises:
+        ConfigurationError: An argument can't work.
+        BackfillError: Windows weren't loaded; raised at the end, when all others are. It has what was loaded, too.
+        TolokaError: The first window failed by what would make all windows fail, such as a wrong token.
+    """
+    todo = list(windows)
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise ConfigurationError("workers", workers, "must be 1 or more")
+    for window in todo:
+        window_source(window, resources, **arguments)  # whatever can't work is refused now
+    if workers > 1 and known_destination(destination).destination_type == DUCKDB:
+        log.warning("DuckDB takes one process at a time: the windows are loaded one after the other")
+        workers = 1
+    check_views(views, dataset)
+    loaded = []
+    try:
+        for window, report in results(todo, workers, (destination, dataset, resources, {"views": views, **arguments})):
+            loaded.append((window, report))
+            if on_loaded:
+                on_loaded(window, report)
+    except BackfillError as error:
+        error.loaded = tuple(loaded)
+        raise
+    return loaded

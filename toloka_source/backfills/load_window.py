@@ -1,0 +1,228 @@
+"""A range of time in windows, and a window loaded on its own, beside any number of others.
+
+A window's load shares with nobody what dlt keeps between two loads: the working folder, the staging dataset and the
+state. It needs no state, so it neither reads nor stores any; of the regular pipeline it has the name, and so the
+configuration, alone.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import dlt
+from dlt.common.destination import Destination
+from dlt.common.destination.exceptions import DestinationException
+from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.extract import DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.helpers import retry_load, retry_schema_update
+from dlt.pipeline.progress import TCollectorArg
+from filelock import FileLock, Timeout
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from toloka_source._dlt import DUCKDB, POSTGRES, PostgresInTurn, copied, drop_staging, forget_tables
+from toloka_source.backfills.windows import window_name
+from toloka_source.bi.view_sql import check_views
+from toloka_source.bi.views import publish
+from toloka_source.catalog.endpoints import ENDPOINTS
+from toloka_source.destinations.failures import translated
+from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError
+from toloka_source.loading.reports import resource_reports
+from toloka_source.report import LoadReport, ResourceReport
+from toloka_source.source import toloka
+from toloka_source.tables.noise import only_own_packages
+from toloka_source.window import Window
+
+log = logging.getLogger(__name__)
+
+
+_PIPELINE = "toloka"
+"""The regular pipeline's name: by it dlt looks up the configuration, and names DuckDB's file."""
+
+_SCHEMA = "toloka_backfill"
+"""The windows' name in dlt's own tables, where the regular pipeline doesn't look."""
+
+
+def load_window(
+    window: Window,
+    destination: Any,  # noqa: ANN401 - the name of a dlt destination, or one
+    dataset: str = "toloka_data",
+    resources: Sequence[str] = tuple(ENDPOINTS),
+    *,
+    progress: TCollectorArg | None = None,
+    views: bool | str = False,
+    **arguments: Any,  # noqa: ANN401 - the source's
+) -> LoadReport:
+    """Load one window in this process, while others may load other windows into the same dataset.
+
+    The regular pipeline's state and cursor stay as they are. To load a window again does no harm, however its last
+    load ended. Loads into one DuckDB file wait for each other.
+
+    Args:
+        window: What to load; it needs an end.
+        destination: The name of a dlt destination, or one.
+        dataset: The dataset, or schema, of the tables.
+        resources: Which to load.
+        progress: As in `dlt.pipeline`.
+        views: As in `load`.
+        **arguments: Those of `toloka`, without the dates; what isn't given is taken from the configuration.
+
+    Raises:
+        ConfigurationError: An argument can't work.
+        BusyError: Another process on this machine loads this window.
+        TolokaError: What went wrong on the way from the API; nothing was loaded.
+        DestinationLockedError: Something that is no load of a window holds the destination's file.
+        DestinationError: The destination refused the data.
+        PipelineStepFailed: Any other failure of dlt's.
+    """
+    started = monotonic()
+    source = window_source(window, resources, **arguments)
+    views_in = check_views(views, dataset)
+    name = f"{_PIPELINE}_{dataset}_{window_name(window)}"
+    with _own_folder(Path(get_dlt_pipelines_dir()) / name) as folder:
+        pipeline = dlt.pipeline(
+            _PIPELINE,
+            pipelines_dir=str(folder),
+            destination=_own_destination(destination, window),
+            dataset_name=dataset,
+            progress=progress,  # type: ignore[arg-type] # None is dlt's own default
+        )
+        pipeline.config.restore_from_destination = False
+        try:
+            reports = _run(pipeline, source)
+            if views:
+                with _turn(pipeline):
+                    publish(pipeline, reports, monotonic() - started, views_in)
+        except (PipelineStepFailed, DestinationException) as error:
+            cause = translated(error)
+            raise cause from cause.__cause__
+    return LoadReport(tuple(reports), monotonic() - started)
+
+
+def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), **arguments: Any) -> DltSource:  # noqa: ANN401
+    """Return the source of one window.
+
+    Raises:
+        ConfigurationError: An argument can't work.
+    """
+    if not isinstance(window, Window):
+        raise ConfigurationError("window", window, "must be a Window, as split_windows returns them")
+    if window.end is None:
+        raise ConfigurationError("window", window, "needs an end")
+    for name in {"start_date", "end_date"} & arguments.keys():
+        raise ConfigurationError(name, arguments[name], "is the window's own; leave it out")
+    for name in resources:
+        if name not in ENDPOINTS:
+            raise ConfigurationError("resources", name, f"unknown; use one of {', '.join(ENDPOINTS)}")
+    build = toloka.clone(name=_SCHEMA, section=_PIPELINE)
+    return build(start_date=window.start, end_date=window.end, **arguments).with_resources(*resources)
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """Keep a folder for this window: empty at first, gone at the end."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise BusyError(f"another process loads the window {folder.name!r}: wait until it ends") from None
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def known_destination(reference: Any) -> Destination[Any, Any]:  # noqa: ANN401 - a name, or a destination
+    """Return the destination, not connected yet.
+
+    Raises:
+        ConfigurationError: There is none.
+        UnknownDestinationModule: dlt knows none of this name.
+    """
+    destination: Destination[Any, Any] | None = Destination.from_reference(reference)
+    if destination is None:
+        raise ConfigurationError("destination", reference, "name a dlt destination, such as duckdb")
+    return destination
+
+
+def _own_destination(destination: Any, window: Window) -> Destination[Any, Any]:  # noqa: ANN401
+    """Return the destination with a staging dataset of the window's own, and merges in turn where dlt's collide."""
+    given = known_destination(destination)
+    own: Destination[Any, Any] = copied(given, {}, PostgresInTurn if given.destination_type == POSTGRES else None)
+    layout = "staging_dataset_name_layout"
+    if layout in own.spec.get_resolvable_fields():
+        configured = own.config_params.get(layout) or dlt.config.get(f"destination.{own.destination_name}.{layout}")
+        own.config_params[layout] = f"{configured or '%s_staging'}_{window_name(window)}"
+    return own
+
+
+def _run(pipeline: dlt.Pipeline, source: DltSource) -> list[ResourceReport]:
+    with _turn(pipeline):
+        _sweep(pipeline)  # what a killed load of this window left; and better now than after the API was read
+    pipeline.extract(source)
+    with only_own_packages():
+        pipeline.normalize()
+    with only_own_packages(), _turn(pipeline):
+        try:
+            _load(pipeline)
+        finally:
+            _sweep(pipeline)
+    return [*resource_reports(pipeline, source)]
+
+
+@contextmanager
+def _turn(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Wait until no other window is loaded into this DuckDB file."""
+    database = getattr(pipeline.destination_client().config.credentials, "database", "")
+    if pipeline.destination.destination_type != DUCKDB or not Path(database).is_absolute():
+        yield
+        return
+    lock = FileLock(f"{database}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.warning("DuckDB takes one process at a time: waiting until another window is loaded into %s", database)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _passes(error: BaseException) -> bool:
+    """Tell whether to try again: windows that meet may have wanted the same table or column."""
+    if isinstance(error, DestinationException | PipelineStepFailed):
+        return not isinstance(translated(error), DestinationLockedError) and any(
+            may_pass(error) for may_pass in (retry_schema_update(), retry_load(("load",)))
+        )
+    return False
+
+
+_until_it_passes = retry(
+    retry=retry_if_exception(_passes),
+    stop=stop_after_attempt(8),
+    wait=wait_random_exponential(multiplier=0.2, max=4),
+    reraise=True,
+)
+
+
+@_until_it_passes
+def _load(pipeline: dlt.Pipeline) -> None:
+    """Load what is ready; another try goes on with what is left, and asks anew which tables and columns there are."""
+    pipeline.load()
+
+
+@_until_it_passes
+def _sweep(pipeline: dlt.Pipeline) -> None:
+    """Remove what only this window uses: its staging dataset, and what dlt notes of the tables that it has seen."""
+    forget_tables(pipeline, _SCHEMA)
+    drop_staging(pipeline)

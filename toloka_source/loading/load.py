@@ -1,0 +1,176 @@
+"""One run of a pipeline, whatever the last one left behind: settle that, load, report.
+
+What was left pending is loaded first, as dlt's own `run` does. Then the destination is the truth: the source's state is
+taken from there, not from the working folder, so a database that was restored from a copy is read on from where it
+stands. Only packages, tables and state of this source are ever dropped.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from time import monotonic
+
+import dlt
+from dlt.common.destination.exceptions import DestinationException
+from dlt.common.schema import Schema
+from dlt.common.typing import TRefreshMode
+from dlt.extract import DltResource, DltSource
+from dlt.pipeline.exceptions import PipelineStepFailed
+from filelock import FileLock, Timeout
+
+from toloka_source import _dlt
+from toloka_source.bi.view_sql import check_views
+from toloka_source.bi.views import out_of_the_way, pins_tables, publish
+from toloka_source.destinations.failures import is_refusal, is_table_gone, last_line, translated
+from toloka_source.destinations.place import place_of, tables_at
+from toloka_source.errors import BusyError, ConfigurationError
+from toloka_source.loading.first_load import appending, is_first_load, small_steps
+from toloka_source.loading.reports import resource_reports
+from toloka_source.loading.settle import LAST_LOADED, NOWHERE, PLACE, drop_pending, note, noted, settle, take_state
+from toloka_source.report import LoadReport, ResourceReport
+from toloka_source.tables.noise import only_own_packages
+
+log = logging.getLogger(__name__)
+
+
+def load(
+    pipeline: dlt.Pipeline,
+    source: DltSource | DltResource,
+    refresh: TRefreshMode | None = None,
+    views: bool | str = False,  # noqa: FBT001, FBT002 - an argument like the others
+) -> LoadReport:
+    """Run the pipeline on the source, after settling what an interrupted run left.
+
+    Args:
+        pipeline: Any dlt pipeline with a destination.
+        source: What `toloka` returned, or a resource of it; it stays as it is, and can be loaded again.
+        refresh: dlt's refresh mode: "drop_sources" forgets the tables and the state, and loads everything again.
+        views: Whether to note the load and to make the views for BI tools, in DuckDB and PostgreSQL; a text is the name
+            of their dataset, `toloka_bi` unless given. What goes wrong there is a warning. PostgreSQL then refuses a
+            plain `DROP TABLE` of what the views read, and dlt's own `refresh`; `load` with `refresh` works.
+
+    Raises:
+        ConfigurationError: An argument can't work.
+        BusyError: Another process runs this pipeline.
+        TolokaError: What went wrong on the way from the API; nothing was loaded and the cursor has not moved.
+        DestinationLockedError: Another process holds the destination's file.
+        DestinationError: The destination refused the data for good. The cursor has not moved, and the next run begins
+            anew.
+        PipelineStepFailed: Any other failure of dlt's.
+    """
+    started = monotonic()
+    source = _checked(pipeline, source)
+    views_in = check_views(views, pipeline.dataset_name)
+    lock = FileLock(Path(pipeline.pipelines_dir) / f"{pipeline.pipeline_name}.lock")
+    try:
+        with lock.acquire(blocking=False):
+            settle(pipeline, source.schema.name)
+            take_state(pipeline, source.schema.name)
+            refresh = refresh or pipeline.refresh
+            is_first = not refresh and is_first_load(pipeline, source)
+            with only_own_packages(), small_steps(pipeline) if is_first else nullcontext():
+                reports = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
+                if views:
+                    publish(pipeline, reports, monotonic() - started, views_in)
+    except Timeout:
+        message = f"another process runs the pipeline {pipeline.pipeline_name!r}: wait until it ends"
+        raise BusyError(message) from None
+    except (PipelineStepFailed, DestinationException) as error:
+        cause = translated(error)
+        raise cause from cause.__cause__
+    return LoadReport(tuple(reports), monotonic() - started)
+
+
+def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSource:
+    if not isinstance(pipeline, dlt.Pipeline):
+        raise ConfigurationError("pipeline", pipeline, "must be what dlt.pipeline returns")
+    if pipeline.destination is None:
+        raise ConfigurationError("destination", None, "name one, as in dlt.pipeline('toloka', destination='duckdb')")
+    if isinstance(source, DltResource) and source.source_name:
+        # what dlt's run would put into the pipeline's default schema, with a state of its own there
+        source = DltSource(Schema(source.source_name), source.section, [source])
+    if not isinstance(source, DltSource):
+        raise ConfigurationError("source", source, "must be what toloka() returns, or a resource of it")
+    return source
+
+
+def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> Sequence[ResourceReport]:
+    names = list(source.selected_resources)
+    lost = [] if refresh else _lost_resources(pipeline, source)
+    reports: list[ResourceReport] = []
+    if lost:
+        log.warning("tables of %s are gone from the destination: everything is loaded again", ", ".join(lost))
+        reports += _run(pipeline, source.with_resources(*lost), "drop_resources")
+    if rest := [name for name in names if name not in lost]:
+        reports += _run(pipeline, source.with_resources(*rest), refresh)
+    return sorted(reports, key=lambda report: names.index(report.name))
+
+
+def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
+    """Return the resources that have a table which the state knows and the destination doesn't have."""
+    has_state = pipeline.state.get("sources", {}).get(source.name)
+    if not has_state or source.schema.name not in pipeline.schemas:
+        return []
+    data_tables = pipeline.schemas[source.schema.name].data_tables()
+    tables = {str(table["name"]): str(table["resource"]) for table in data_tables}
+    found = tables_at(pipeline, tables)
+    lost = {resource for name, resource in tables.items() if name not in found}
+    return [name for name in source.selected_resources if name in lost]
+
+
+def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
+    """Run the first load; what is left of it when it is killed is dropped, and read again."""
+    place = place_of(pipeline).digest
+    note(pipeline, {PLACE: NOWHERE})
+    try:
+        pipeline.run(appending(source))
+    except PipelineStepFailed as error:
+        if is_refusal(error):
+            drop_pending(pipeline, source.schema.name)
+        raise
+    note(pipeline, {PLACE: place})
+    return _reports(pipeline, source)
+
+
+def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> Sequence[ResourceReport]:
+    schema = source.schema.name
+    try:
+        _run_dlt(pipeline, source, refresh)
+    except PipelineStepFailed as error:
+        if is_table_gone(error) or is_refusal(error):
+            # dlt would try the package again, and fail again, in each later run
+            drop_pending(pipeline, schema)
+        if not is_table_gone(error):
+            raise
+        log.warning("a table has gone from the destination, and is made again: %s", last_line(error))
+        _dlt.forget_tables(pipeline, schema)
+        take_state(pipeline, schema)
+        _run_dlt(pipeline, source, refresh)
+    return _reports(pipeline, source)
+
+
+def _reports(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
+    """Return what was loaded; note the packages, which the next run deletes."""
+    loaded = pipeline.last_trace.last_load_info if pipeline.last_trace else None
+    note(pipeline, {LAST_LOADED: [*noted(pipeline, LAST_LOADED, []), *(loaded.loads_ids if loaded else [])]})
+    return [*resource_reports(pipeline, source)]
+
+
+def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> None:
+    if pins_tables(pipeline) and (refresh or _replaces(source)):
+        # dlt's `run`, except that the views don't stand in its way when it drops tables, and not longer than it takes
+        pipeline.extract(source, refresh=refresh)
+        pipeline.normalize()
+        with out_of_the_way(pipeline):
+            pipeline.load()
+        return
+    pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # dlt's own default is None
+
+
+def _replaces(source: DltSource) -> bool:
+    for resource in source.selected_resources.values():
+        disposition = resource.write_disposition
+        if (disposition["disposition"] if isinstance(disposition, dict) else disposition) == "replace":
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""The requests that make one window complete, many pages at once."""

@@ -1,0 +1,1 @@
+"""One run of one resource: pages become Arrow tables, and the cursor moves."""

@@ -1,0 +1,176 @@
+"""The only module that builds Arrow: objects of the API become a table with the endpoint's columns.
+
+A column is decoded in one call: its raw values, joined to one JSON array. Nested values are never parsed. Only when a
+column doesn't decode are its objects looked at one by one, and those that don't fit are handed back as rejected.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import blake2b, sha256
+from typing import Annotated, Any, NamedTuple
+from zlib import crc32
+
+import msgspec
+import pyarrow as pa
+
+from toloka_source.api.client import Item
+from toloka_source.catalog import schemas
+
+_NULL = msgspec.Raw(b"null")
+_INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_DECODERS: dict[pa.DataType, msgspec.json.Decoder[Any]] = {
+    schemas.TEXT: msgspec.json.Decoder(list[str | None]),
+    schemas.TIME: msgspec.json.Decoder(list[datetime | None]),
+    schemas.WHOLE: msgspec.json.Decoder(list[_INT64 | None]),
+    schemas.YES_NO: msgspec.json.Decoder(list[bool | None]),
+}
+_CHILDREN_DECODER = msgspec.json.Decoder(list[dict[str, msgspec.Raw] | None])
+_ID_DECODER = msgspec.json.Decoder(list[Annotated[str, msgspec.Meta(min_length=1)]])
+_MISFITS = (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An object that doesn't fit its schema.
+
+    Attributes:
+        id: Its id, as JSON text, if it has one.
+        field: The first field that doesn't fit.
+        reason: Why.
+        item: The whole object, as JSON text.
+    """
+
+    id: str | None
+    field: str
+    reason: str
+    item: str
+
+
+class _Place(NamedTuple):
+    """Where a value stands in an object: in a field of it, or in a field of an object in it."""
+
+    parent: str | None
+    name: str
+
+    @property
+    def column(self) -> str:
+        return self.name if self.parent is None else f"{self.parent}__{self.name}"
+
+
+def to_table(
+    items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str] = str
+) -> tuple[pa.Table, list[Rejected]]:
+    """Build the table of some objects.
+
+    Args:
+        items: The objects.
+        schema: The endpoint's columns, see `schemas.py`.
+        normalize: Makes a column's name of a field's name, for fields that the schema doesn't know.
+
+    Returns:
+        The table: the schema's columns, then a JSON column for each unknown field; and the objects that are not in it
+        because they don't fit. Each object is in one of the two.
+    """
+    try:
+        return _build(items, schema, normalize), []
+    except _MISFITS:
+        pass
+    good: list[Item] = []
+    rejected: list[Rejected] = []
+    for item in items:
+        fault = _fault(item, schema)
+        if fault is None:
+            good.append(item)
+        else:
+            text = _text(msgspec.json.encode(item))
+            rejected.append(Rejected(_text(item.get("id", _NULL)), *fault, text))
+    return _build(good, schema, normalize), rejected
+
+
+def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime) -> pa.Table:
+    """Build the table of rejected objects, one row for each different one."""
+    rows = {}
+    for misfit in rejected:
+        key = sha256(f"{resource}\0{misfit.item}".encode()).hexdigest()
+        rows[key] = {"key": key, "resource": resource, "rejected_at": moment, **asdict(misfit)}
+    return pa.Table.from_pylist(list(rows.values()), schema=schemas.REJECTED_ITEMS)
+
+
+def digests(table: pa.Table) -> list[str]:
+    """Return a digest of each row's content, 32 hexadecimal digits; a null counts for as much as a missing column."""
+    rows = ({name: value for name, value in row.items() if value is not None} for row in table.to_pylist())
+    return [blake2b(repr(sorted(row.items())).encode(), digest_size=16).hexdigest() for row in rows]
+
+
+def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str]) -> pa.Table:
+    places = {_place(field.name): field for field in schema}
+    parents = {place.parent for place in places if place.parent is not None}
+    objects: dict[str | None, Sequence[Item]] = {None: items}
+    objects |= {parent: _children(items, parent) for parent in parents}
+    found = {_Place(parent, name) for parent, rows in objects.items() for name in set().union(*rows)}
+    unknown = found - places.keys() - {_Place(None, parent) for parent in parents}
+    places |= _unknown_columns(unknown, schema, normalize)
+    arrays = [
+        _column([row.get(place.name, _NULL) for row in objects[place.parent]], field) for place, field in places.items()
+    ]
+    return pa.table(arrays, schema=pa.schema(places.values()))
+
+
+def _place(column: str) -> _Place:
+    parent, _, child = column.partition("__")
+    return _Place(parent, child) if child else _Place(None, column)
+
+
+def _children(items: Sequence[Item], parent: str) -> list[Item]:
+    """Return the objects in a field of the objects, an empty one where there is none."""
+    joined = b"[" + b",".join([item.get(parent, _NULL) for item in items]) + b"]"
+    return [child or {} for child in _CHILDREN_DECODER.decode(joined)]
+
+
+def _column(values: Sequence[msgspec.Raw], field: pa.Field) -> pa.Array:
+    """Decode a column.
+
+    Raises:
+        DecodeError, UnicodeDecodeError, ArrowInvalid: A value doesn't fit.
+    """
+    if schemas.is_json(field):
+        return pa.array([None if value == _NULL else bytes(value) for value in values], field.type)
+    decoder = _DECODERS[field.type] if field.nullable else _ID_DECODER
+    return pa.array(decoder.decode(b"[" + b",".join(values) + b"]"), field.type)
+
+
+def _fault(item: Item, schema: pa.Schema) -> tuple[str, str] | None:
+    """Return the first field that doesn't fit, and why; None for an object that fits."""
+    name = ""
+    try:
+        for field in schema:
+            place = _place(field.name)
+            name = field.name if place.parent is None else place.parent
+            (row,) = [item] if place.parent is None else _children([item], place.parent)
+            name = field.name
+            _column([row.get(place.name, _NULL)], field)
+        for name, value in item.items():  # noqa: B007 - named if it fails
+            bytes(value).decode()
+    except _MISFITS as error:
+        return name, str(error).removesuffix(" - at `$[0]`")
+    return None
+
+
+def _unknown_columns(
+    unknown: Iterable[_Place], schema: pa.Schema, normalize: Callable[[str], str]
+) -> dict[_Place, pa.Field]:
+    """Give each field that the schema doesn't know a column with a name that nothing else has."""
+    taken = {normalize(name) for name in schema.names}
+    names = {place: normalize(place.column) if place.column else "" for place in unknown}
+    # a field that needs no other name comes before those that do
+    for place in sorted(names, key=lambda place: (names[place] != place.column, place.column, place.name)):
+        if not names[place] or names[place] in taken or names[place].startswith("_dlt"):
+            digest = crc32(repr(tuple(place)).encode())
+            names[place] = normalize(f"field_{names[place].strip('_')}_{digest:08x}")
+        taken.add(names[place])
+    return {place: schemas.unknown_column(name) for place, name in sorted(names.items(), key=lambda pair: pair[1])}
+
+
+def _text(raw: msgspec.Raw | bytes) -> str:
+    return bytes(raw).decode(errors="replace")

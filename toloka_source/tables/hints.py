@@ -1,0 +1,106 @@
+"""The hints of dlt's that a resource has: what its columns are, and what only a run tells."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.common.schema.typing import C_DLT_ID, TColumnSchema, TTableSchema
+from dlt.extract import DltResource
+
+from toloka_source import _dlt
+from toloka_source.catalog import schemas
+from toloka_source.destinations.place import Place
+
+log = logging.getLogger(__name__)
+
+_ROW_BY_ROW = "insert_values"
+
+REJECTED_ITEMS = "rejected_items"
+"""The table of objects that don't fit their schema."""
+
+
+def column_hints(field: pa.Field) -> TColumnSchema:
+    """Return dlt's hints for a column."""
+    hints: TColumnSchema = {"name": field.name, "description": schemas.description(field)}
+    if schemas.is_json(field):
+        hints["data_type"] = "json"
+    return hints
+
+
+class RunHints:
+    """What only a run tells: hints that its destination and its write disposition ask for, and unknown columns."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        """Begin with none; one object for a resource and all its copies.
+
+        Args:
+            known: The resource's own columns.
+        """
+        self._known = frozenset(known)
+        self._unknown: set[str] = set()
+        self._has_format = False
+
+    def fit(self, resource: DltResource, place: Place | None) -> bool:
+        """Give the resource the hints of a run that begins; tell whether its rows need a version in `_dlt_id`.
+
+        Args:
+            resource: What runs.
+            place: What is loaded into, if anything is.
+        """
+        self._unknown.clear()
+        if resource.has_dynamic_table_name:
+            return False  # dlt takes it for rows alone, which a map of the user's makes: they keep empty texts
+        table = resource.compute_table_schema()
+        if place and place.dialect == "postgres":
+            if "file_format" not in table:
+                # the CSV that dlt would load makes NULL of an empty text
+                self._has_format = True
+                _set_format(resource, _ROW_BY_ROW)
+        elif self._has_format and table.get("file_format") == _ROW_BY_ROW:
+            # it ran into PostgreSQL before: dlt keeps the hint in the resource, and in the schema of the source
+            self._has_format = False
+            _set_format(resource, "")
+            _forget_format(str(table["name"]), REJECTED_ITEMS)
+        if place:
+            _warn_unless_merged(resource.name, table, place)
+        if table.get("x-merge-strategy") != "scd2":
+            return False
+        has_key = any(column.get("merge_key") for column in table["columns"].values())
+        if not has_key and "x-merge-destination-scope" not in table:
+            # else dlt takes what an increment doesn't bring for deleted
+            resource.apply_hints(merge_key="id")
+        return bool(table["columns"].get(C_DLT_ID, {}).get("x-row-version"))
+
+    def with_unknown_columns(self, table: pa.Table, resource: str) -> object:
+        """Return the table, with hints for the columns that the schema doesn't know; they are logged once a run."""
+        unknown = [field for field in table.schema if field.name not in self._known]
+        if not unknown:
+            return table
+        if new := sorted({field.name for field in unknown} - self._unknown):
+            self._unknown |= set(new)
+            log.warning("%s: fields that are not documented: %s", resource, ", ".join(new))
+        return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=[column_hints(field) for field in unknown]))
+
+
+def _forget_format(*tables: str) -> None:
+    schema = dlt.current.source_schema()
+    for name in tables:
+        schema.tables.get(schema.naming.normalize_table_identifier(name), {}).pop("file_format", None)
+
+
+def _set_format(resource: DltResource, file_format: Any) -> None:  # noqa: ANN401 - dlt's, or "" for none
+    resource.apply_hints(file_format=file_format)
+    resource.apply_hints(table_name=REJECTED_ITEMS, file_format=file_format, create_table_variant=True)
+
+
+def _warn_unless_merged(name: str, table: TTableSchema, place: Place) -> None:
+    # what dlt's schema has of the table outlives the setting
+    known = dlt.current.source_schema().tables.get(str(table["name"]), {})
+    if not _dlt.merges({**known, **table}, place.caps):
+        log.warning(
+            "%s: this destination adds rows and replaces none, an id has one from each load that brought it; "
+            "the destination filesystem merges with table_format = 'delta'",
+            name,
+        )
