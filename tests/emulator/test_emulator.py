@@ -1,5 +1,6 @@
 """The emulator's two lists: parameters, answers, errors and the server around them."""
 
+import gc
 import gzip
 import json
 import random
@@ -7,9 +8,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 import requests
@@ -457,3 +460,22 @@ def test_a_big_account_is_paged_quickly() -> None:
     assert pages == 67
     # Nagle's algorithm alone would cost 0.04 s a page.
     assert (time.monotonic() - began) / pages < 0.03
+
+
+def test_who_connects_while_it_stops_is_hung_up_on() -> None:
+    def connect(address: SplitResult, clients: list[socket.socket]) -> None:
+        with suppress(OSError):
+            clients.extend(socket.create_connection((address.hostname, address.port), timeout=1) for _ in range(20))
+
+    for _ in range(5):
+        with Emulator() as emulator:
+            clients: list[socket.socket] = []
+            work = (urlsplit(emulator.base_url), clients)
+            threads = [threading.Thread(target=connect, args=work) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            client.close()
+    gc.collect()  # a socket that the server left open is a warning, and so an error

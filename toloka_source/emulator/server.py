@@ -27,7 +27,7 @@ from toloka_source.emulator.query import RULES
 
 START_SECONDS = 10
 STOP_SECONDS = 5
-_TURNS = 5
+_QUIET_TURNS = 5
 
 
 @dataclass
@@ -175,14 +175,16 @@ class Emulator:
         server = await self._loop.create_server(lambda: _Protocol(config, state, {}), sock=listener)
         ready.set()
         await self._stopping.wait()
-        server.close()
-        # what was just accepted becomes a connection, and what is hung up on is gone, a few turns of the loop later
-        for _ in range(_TURNS):
+        self._loop.remove_reader(listener)  # a closed server forgets the connections that it was about to take
+        # what was just accepted is a connection some turns of the loop later, and what is hung up on is gone some later
+        end, quiet = self._loop.time() + STOP_SECONDS, 0
+        while quiet < _QUIET_TURNS and self._loop.time() < end:
             for connection in list(state.connections):
                 connection.transport.abort()
             await asyncio.sleep(0)
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=STOP_SECONDS)
+            is_busy = state.connections or asyncio.all_tasks() - {asyncio.current_task()}
+            quiet = 0 if is_busy else quiet + 1
+        server.close()
         await server.wait_closed()
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
