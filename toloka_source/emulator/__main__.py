@@ -1,19 +1,55 @@
-"""The command: `python -m toloka_source.emulator --port 8080`."""
+"""The command: `python -m toloka_source.emulator --port 8080`, which is `toloka-source emulator`."""
 
-import argparse
 import random
 import signal
 import sys
 import threading
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from toloka_source.emulator.account import Account
-from toloka_source.emulator.server import Emulator
+from rich_argparse import RichHelpFormatter
+
+if TYPE_CHECKING:
+    from toloka_source.emulator.account import Account
+    from toloka_source.emulator.server import Emulator
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve a lifelike account until Ctrl-C or SIGTERM."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = ArgumentParser(
+        prog="python -m toloka_source.emulator",
+        description="The Toloka API on this machine.",
+        parents=[emulator_options()],
+        formatter_class=RichHelpFormatter,
+    )
+    return serve(parser.parse_args(arguments))
+
+
+def emulator_options() -> ArgumentParser:
+    """Return the options of the command."""
+    parser = ArgumentParser(add_help=False)
+    add = parser.add_argument
+    add("--port", type=int, default=8080, help="0 for any free one (default: %(default)s)")
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--allow-remote", action="store_true", help="allow a host others can reach")
+    add("--projects", type=_count, default=1000, help="default: %(default)s")
+    add("--trainings", type=_count, help="default: three for every four projects")
+    add("--seed", type=int, default=0, help="another number, other objects")
+    add("--latency", type=_count, default=0, metavar="MS", help="wait before each answer")
+    add("--token", action="append", help="accept only this one (default: any); may be repeated")
+    add("--activity", type=_seconds, metavar="SECONDS", help="change something so often")
+    return parser
+
+
+def serve(options: Namespace) -> int:
+    """Serve a lifelike account until Ctrl-C or SIGTERM; return the exit code."""
+    if not all(map(find_spec, ("starlette", "uvicorn"))):
+        return _fail("error: the emulator needs the extra emulator: pip install 'toloka-source[emulator]'", 2)
+    from toloka_source.emulator.account import Account  # noqa: PLC0415 - `--help` is there at once, without the extra
+    from toloka_source.emulator.server import Emulator  # noqa: PLC0415
+
     account = Account.lifelike(options.projects, options.trainings, options.seed)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -29,34 +65,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         emulator.start()
     except (OSError, OverflowError, ValueError) as error:
-        sys.exit(f"Can't listen on {options.host}:{options.port}: {error}")
-    token = options.token[0] if options.token else "any"
-    sys.stdout.write(
-        f"Toloka API at {emulator.base_url}\n"
-        f"{len(account.ids('projects'))} projects, {len(account.ids('trainings'))} trainings\n"
-        f"Try: curl -H 'Authorization: OAuth {token}' '{emulator.base_url}/projects?limit=2'\n"
-    )
-    sys.stdout.flush()
+        return _fail(f"Can't listen on {options.host}:{options.port}: {error}", 1)
+    _introduce(emulator, options.token[0] if options.token else "any")
     dice = random.Random(options.seed)  # noqa: S311 - made-up activity, not a secret
     while not stop.wait(options.activity):
         _live(account, dice)
     emulator.stop()
+    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m toloka_source.emulator", description="The Toloka API on this machine."
+def _fail(text: str, code: int) -> int:
+    sys.stderr.write(f"{text}\n")
+    return code
+
+
+def _introduce(emulator: "Emulator", token: str) -> None:
+    has = [f"{len(emulator.account.ids(name))} {name}" for name in ("projects", "trainings")]
+    sys.stdout.write(
+        f"Toloka API at {emulator.base_url}\n"
+        f"{', '.join(has)}\n"
+        f"Try: curl -H 'Authorization: OAuth {token}' '{emulator.base_url}/projects?limit=2'\n"
     )
-    parser.add_argument("--port", type=int, default=8080, help="0 for any free one (default: %(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--allow-remote", action="store_true", help="allow a host others can reach")
-    parser.add_argument("--projects", type=_count, default=1000, help="default: %(default)s")
-    parser.add_argument("--trainings", type=_count, help="default: three for every four projects")
-    parser.add_argument("--seed", type=int, default=0, help="another number, other objects")
-    parser.add_argument("--latency", type=_count, default=0, metavar="MS", help="wait before each answer")
-    parser.add_argument("--token", action="append", help="accept only this one (default: any); may be repeated")
-    parser.add_argument("--activity", type=_seconds, metavar="SECONDS", help="change something so often")
-    return parser
+    sys.stdout.flush()
 
 
 def _count(text: str) -> int:
@@ -71,7 +101,7 @@ def _seconds(text: str) -> float:
     raise ValueError
 
 
-def _live(account: Account, dice: random.Random) -> None:
+def _live(account: "Account", dice: random.Random) -> None:
     """Let the requester do one thing."""
     project = dice.choice(account.ids("projects") or [account.create_project()["id"]])
     training = dice.choice(account.ids("trainings") or [account.create_training(project)["id"]])
@@ -86,4 +116,4 @@ def _live(account: Account, dice: random.Random) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The command `toloka-source`: a Toloka account in a warehouse, without a line of Python.
+
+    toloka-source demo       a local Toloka, loaded twice; no account needed
+    toloka-source load       what is new in your account
+    toloka-source backfill   a range of time in windows, many at once
+    toloka-source emulator   the local Toloka alone
+
+Exit code: 0 done, 1 failed, 2 wrong usage or configuration (no request was made).
+
+What takes time to import is imported by the subcommand that needs it: `--help` is there at once.
+"""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from toloka_source.cli.next_step import command_words, script_words
+from toloka_source.cli.options import command_parser, script_parser
+from toloka_source.cli.output import fail
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code.
+
+    Args:
+        arguments: The words after the command's name; those of this process unless given.
+    """
+    parser = command_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    return _run(options, command_words())
+
+
+def script(file: str, arguments: Sequence[str] | None = None) -> int:
+    """Run as this script, which loads unless told otherwise; return the exit code.
+
+    Args:
+        file: The script.
+        arguments: The words after its name; those of this process unless given.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    is_backfill = words[:1] == ["backfill"]
+    parser = script_parser(Path(file).name, is_backfill=is_backfill)
+    return _run(parser.parse_args(words[is_backfill:]), script_words(file))
+
+
+def _run(options: Namespace, called_as: Sequence[str]) -> int:
+    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")  # before dlt is imported
+    options.called_as = called_as
+    try:
+        return _job(options.command)(options)
+    except KeyboardInterrupt:
+        is_backfill = options.command == "backfill"
+        kept = "the windows above are loaded" if is_backfill else "the next run goes on from the last complete one"
+        return fail(f"interrupted; {kept}", 1)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
+        from toloka_source.cli.failure import failed
+
+        return failed(error, options)
+
+
+def _job(command: str) -> Callable[[Namespace], int]:
+    if command == "emulator":
+        from toloka_source.emulator.__main__ import serve
+
+        return serve
+    if command == "demo":
+        from toloka_source.cli.run_demo import run_demo
+
+        return run_demo
+    if command == "backfill":
+        from toloka_source.cli.run_backfill import run_backfill
+
+        return run_backfill
+    from toloka_source.cli.run_load import run_load
+
+    return run_load

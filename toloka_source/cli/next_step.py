@@ -1,0 +1,81 @@
+"""What the user can type next, as it works in the shell from which this was run."""
+
+import os
+import shlex
+import shutil
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+_TAKEN_OVER = ("by", "workers", "destination", "dataset", "environment", "report", "output")
+"""The options of a back-fill that loading a part of it again needs, where they aren't the default."""
+
+
+def command_words() -> list[str]:
+    """Return the words that call this command."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        return [*_python(), "-m", "toloka_source"]
+    return _call("toloka-source")
+
+
+def script_words(file: str) -> list[str]:
+    """Return the words that call a script of the repository."""
+    return ["uv", "run", os.path.relpath(file)]
+
+
+def load_again(options: Namespace, defaults: ArgumentParser, start: str, end: str) -> str:
+    """Return the command that loads a part of a back-fill again.
+
+    Args:
+        options: The back-fill's.
+        defaults: Knows what needn't be said.
+        start: Where the part begins.
+        end: Where it ends.
+    """
+    words = [*options.called_as, "backfill", "--start-date", start, "--end-date", end]
+    for name in _TAKEN_OVER:
+        value = getattr(options, name)
+        if value != defaults.get_default(name):
+            words += [f"--{name}", str(value)]
+    if options.strict:
+        words.append("--strict")
+    if options.resources:
+        words += ["--resources", *options.resources]
+    return shlex.join(words)
+
+
+def look_into(file: str, table: str, called_as: Sequence[str]) -> str:
+    """Return a command that asks a DuckDB file how many rows of each status a table has.
+
+    Args:
+        file: The file.
+        table: The table, which has a status.
+        called_as: The words that call this command.
+    """
+    query = f"SELECT status, count(*) FROM {table} GROUP BY status"  # noqa: S608 - shown
+    uv = ["uv", "run"] if called_as[0] == "uv" else []
+    if shutil.which("duckdb", path=str(Path(sys.executable).parent) if uv else None):
+        return f'{shlex.join([*uv, "duckdb", file])} -c "{query}"'
+    python = shlex.join([*uv, "python"] if uv else _python())
+    return f'{python} -c "import duckdb; duckdb.connect({file!r}).sql({query!r}).show()"'
+
+
+def look_with_dlt(pipeline: str, called_as: Sequence[str]) -> str:
+    """Return a command that shows what dlt knows of a pipeline."""
+    return shlex.join([*(["uv", "run", "dlt"] if called_as[0] == "uv" else _call("dlt")), "pipeline", pipeline, "info"])
+
+
+def _python() -> list[str]:
+    return _call(Path(sys.executable).name)
+
+
+def _call(program: str) -> list[str]:
+    """Return the words that call a program of this environment: its name, where the user's shell finds it by that."""
+    if "UV_RUN_RECURSION_DEPTH" in os.environ:  # by `uv run`
+        return ["uv", "run", program]
+    own = Path(sys.executable).with_name(program)
+    found = Path(shutil.which(program) or "")
+    is_found = own in (found, found.readlink() if found.is_symlink() else found)
+    is_uvx = "UV" in os.environ  # it has given us a path that the shell doesn't have
+    return [str(own)] if own.exists() and (is_uvx or not is_found) else [program]

@@ -1,0 +1,82 @@
+"""What the command says: text for people, or one JSON document for machines.
+
+With `--output json` the document stands on stdout alone, in one line; times are ISO 8601, in UTC. A load is
+
+    {"resources": [{"name", "rows", "requests", "retries", "rejected", "is_backfill", "window_start", "window_end",
+                    "seconds"}, ...], "seconds"}
+
+as `LoadReport` documents it. `demo` gives {"loads": [a load, a load]}, and `backfill`
+
+    {"windows": [{"start", "end", and what a load has}, ...], "failed": [{"start", "end", "error"}, ...], "seconds"}
+
+with the windows in the order in which they were loaded. What failed before anything was done gives no document.
+"""
+
+import sys
+from typing import Any
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from toloka_source.report import LoadReport
+
+_WIDEST = 200
+"""More than any table takes: no cell is cut where there is no terminal."""
+
+
+def fail(text: str, code: int) -> int:
+    """Say in one line on stderr what went wrong; return the exit code."""
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+class Output:
+    """What a subcommand says when it is well."""
+
+    def __init__(self, kind: str) -> None:
+        """Take what `--output` says."""
+        self._is_json = kind == "json"
+
+    def say(self, line: str = "") -> None:
+        """Print a line for people."""
+        if not self._is_json:
+            print(line, flush=True)
+
+    def progress(self, line: str) -> None:
+        """Print a line that comes before all is done: people wait for it, machines for the document."""
+        print(line, flush=True, file=sys.stderr if self._is_json else sys.stdout)
+
+    def document(self, document: Any) -> None:  # noqa: ANN401 - what JSON can hold, dataclasses and times
+        """Print the document for machines."""
+        if self._is_json:
+            print(msgspec.json.encode(document).decode(), flush=True)
+
+    def report(self, report: LoadReport) -> None:
+        """Print a load as a table for people."""
+        if self._is_json:
+            return
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        table.add_column("resource")
+        table.add_column("rows", justify="right")
+        table.add_column("requests", justify="right")
+        table.add_column("window (UTC)", overflow="fold")
+        table.add_column("seconds", justify="right")
+        for resource in report.resources:
+            start = "everything" if resource.window_start is None else f"{resource.window_start:%Y-%m-%d %H:%M:%S}"
+            end = "ended early" if resource.window_end is None else f"{resource.window_end:%Y-%m-%d %H:%M:%S}"
+            table.add_row(
+                resource.name,
+                f"{resource.rows}",
+                f"{resource.requests}",
+                f"{start} .. {end}",
+                f"{resource.seconds:.1f}",
+            )
+        Console(width=None if sys.stdout.isatty() else _WIDEST).print(table)
+        self.rejected(sum(resource.rejected for resource in report.resources))
+
+    def rejected(self, count: int) -> None:
+        """Say how many objects don't fit, if any."""
+        if count:
+            self.say(f"{count} objects don't fit their schema: see the table rejected_items")

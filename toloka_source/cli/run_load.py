@@ -1,0 +1,80 @@
+"""`toloka-source load`: what is new in the account."""
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
+
+import dlt
+
+from toloka_source import ENDPOINTS, LoadReport, load, toloka
+from toloka_source._dlt import count_paths_from_here
+from toloka_source.bi.html_report import check_report, write_report
+from toloka_source.bi.view_sql import DATASET
+from toloka_source.cli.next_step import look_into, look_with_dlt
+from toloka_source.cli.output import Output
+from toloka_source.cli.progress import collector
+from toloka_source.errors import ConfigurationError
+
+
+def run_load(options: Namespace) -> int:
+    """Load what is new; return the exit code."""
+    output = Output(options.output)
+    source = build_source(options, toloka)
+    pipeline = build_pipeline("toloka", options.destination, options.dataset, options)
+    report = load(pipeline, source, views=True)
+    output.report(report)
+    output.document(report)
+    write_page(pipeline, [report], options.report, output)
+    output.say(f"\nLook at it: {look(pipeline, report, options)}")
+    return 0
+
+
+def build_pipeline(name: str, destination: Any, dataset: str, options: Namespace) -> dlt.Pipeline:  # noqa: ANN401
+    """Return the pipeline; what would stop it or its page is found now."""
+    pipeline = dlt.pipeline(
+        name,
+        destination=destination,
+        dataset_name=dataset,
+        progress=collector(options.progress),  # type: ignore[arg-type] # None is dlt's own default
+    )
+    count_paths_from_here(pipeline)
+    check_report(options.report, pipeline.destination)
+    return pipeline
+
+
+def build_source(options: Namespace, build: Any, **arguments: Any) -> Any:  # noqa: ANN401 - dlt's source
+    """Build the source; an option that wasn't given leaves the word to the configuration."""
+    given = {
+        "environment": options.environment,
+        "start_date": options.start_date,
+        "end_date": options.end_date,
+        "rescan_after_hours": 0.0 if options.full else None,
+        "strict": options.strict or None,
+    }
+    source = build(**{name: value for name, value in given.items() if value is not None}, **arguments)
+    return source.with_resources(*chosen_resources(options))
+
+
+def chosen_resources(options: Namespace) -> list[str]:
+    """Return the names that were given, blanks or commas between them; all if there are none."""
+    chosen = [name for word in options.resources or ENDPOINTS for name in word.split(",") if name]
+    for name in chosen:
+        if name not in ENDPOINTS:
+            raise ConfigurationError("resources", name, f"unknown; use one of {', '.join(ENDPOINTS)}")
+    return chosen
+
+
+def write_page(pipeline: dlt.Pipeline, reports: Sequence[LoadReport], path: str | None, output: Output) -> None:
+    """Write the page with charts, if one is wanted."""
+    if path:
+        size = write_report(path, pipeline, reports)
+        output.say(f"\nReport: {path} ({size / 1e6:.1f} MB)")
+
+
+def look(pipeline: dlt.Pipeline, report: LoadReport, options: Namespace) -> str:
+    """Return a command that shows some of what was loaded."""
+    file = getattr(pipeline.destination_client().config.credentials, "database", None)
+    if pipeline.destination.destination_name == "duckdb" and file:
+        return look_into(os.path.relpath(file), f"{DATASET}.{report.resources[0].name}", options.called_as)
+    return look_with_dlt(pipeline.pipeline_name, options.called_as)
