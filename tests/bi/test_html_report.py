@@ -3,9 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
-import sysconfig
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
@@ -211,7 +208,7 @@ def test_the_command_writes_it(
     configured.account.create_project(sensitive="maybe")
     configured.account.create_project()
     (own_folder / "report.html").write_text("old")
-    assert command("--report", "report.html", "--resources", "projects") == 0
+    assert command("load", "--report", "report.html", "--resources", "projects") == 0
     assert "Report: report.html (0.9 MB)" in capfd.readouterr().out
     text = (own_folder / "report.html").read_text()
     assert (numbers_of(text)["Projects"], numbers_of(text)["Rejected objects"]) == ("1", "1")
@@ -239,7 +236,7 @@ def test_a_back_fill_adds_its_windows_up(
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("--demo",), ("backfill", "--start-date", "2025-01-01", "--end-date", "2025-02-01")]
+    "words", [("load",), ("demo",), ("backfill", "--start-date", "2025-01-01", "--end-date", "2025-02-01")]
 )
 @pytest.mark.parametrize(
     ("destination", "path", "said"),
@@ -270,26 +267,3 @@ def test_what_stops_it_is_found_before_any_request(
     assert err.count("\n") == 1
     assert configured.requests == []
     assert not list(own_folder.rglob(".*.part"))
-
-
-def test_without_the_extra(configured: Emulator, own_folder: Path) -> None:
-    packages = own_folder / "packages"  # all that are installed, but for the extra's
-    packages.mkdir()
-    for package in Path(sysconfig.get_path("purelib")).iterdir():
-        if not package.name.startswith(("altair", "vl_convert")):
-            (packages / package.name).symlink_to(package)
-    environment = {**os.environ, "PYTHONPATH": f"{packages}:{SCRIPT.parents[1]}"}
-    for arguments, code in (((), 0), (("--report", "report.html"), 2)):
-        configured.clear_requests()
-        run = subprocess.run(
-            [sys.executable, "-S", SCRIPT, "--progress", "off", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert run.returncode == code, run.stderr
-    assert run.stderr == (
-        "error: report = 'report.html': needs the extra report: pip install 'toloka-source[report]'\n"
-    )
-    assert configured.requests == []

@@ -2,35 +2,31 @@
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from tests.conftest import Warehouse, assert_tables_equal_account
+from toloka_source.cli import main
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
 SCRIPT = Path(__file__).parents[2] / "pipelines" / "toloka_pipeline.py"
+
+PROGRAM = [sys.executable, "-m", "toloka_source"]
 
 Command = Callable[..., int]
 
 
 @pytest.fixture
 def command() -> Command:
-    """Return the command's main function."""
-    spec = spec_from_file_location("toloka_pipeline", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda *arguments: int(module.main(arguments))
+    """Return the command, in this process."""
+    return lambda *arguments: main(arguments)
 
 
 @pytest.fixture
@@ -55,9 +51,7 @@ def test_demo_in_an_empty_folder_without_any_configuration(own_folder: Path) -> 
     before = (own_folder / "toloka.duckdb").read_bytes()
     environment = {"PATH": os.environ["PATH"], "DLT_DATA_DIR": str(own_folder / "dlt")}
     for _ in range(2):  # a second demo begins anew
-        run = subprocess.run(
-            [sys.executable, SCRIPT, "--demo"], env=environment, capture_output=True, text=True, check=False
-        )
+        run = subprocess.run([*PROGRAM, "demo"], env=environment, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
         first, second = table(run.stdout)[:2], table(run.stdout)[2:]
         assert [row[:2] for row in first] == [["projects", "1000"], ["trainings", "750"]]
@@ -67,9 +61,9 @@ def test_demo_in_an_empty_folder_without_any_configuration(own_folder: Path) -> 
         assert "Extract toloka_demo" in run.stderr  # progress, as log lines
         assert "WARNING" not in run.stderr
     assert (own_folder / "toloka.duckdb").read_bytes() == before
-    next_step = re.search(r'duckdb toloka_demo.duckdb -c "(.*)"', run.stdout)
-    assert next_step
-    assert sum(row[1] for row in duckdb.connect("toloka_demo.duckdb").execute(next_step[1]).fetchall()) == 1_012
+    look = run.stdout.splitlines()[-1].removeprefix("Look at it: ")
+    shown = subprocess.run(look, shell=True, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S602
+    assert sum(map(int, re.findall(r"\b\d+(?= │\n)", shown))) == 1_012
 
 
 def test_a_folder_of_its_own_with_nothing_but_environment_variables(
@@ -78,24 +72,21 @@ def test_a_folder_of_its_own_with_nothing_but_environment_variables(
     for _ in range(301):
         configured.account.create_project()
     configured.account.create_training("1")
-    assert command() == 0
+    assert command("load") == 0
     out = capfd.readouterr().out
     assert [row[:3] for row in table(out)] == [["projects", "301", "2"], ["trainings", "1", "1"]]
     assert "everything .. 2026-03-10 12:00:00" in out
-    assert "duckdb toloka.duckdb -c" in out
+    assert "SELECT status, count(*) FROM toloka_bi.projects GROUP BY status" in out.splitlines()[-1]
     assert (own_folder / "toloka.duckdb").exists()
     assert_tables_equal_account(Warehouse(configured))
 
 
 def test_an_idle_run_asks_little_and_imports_what_it_needs(configured: Emulator, own_folder: Path) -> None:
     configured.account.create_project(created="2026-01-01T00:00:00")
-    look = f"""
-import runpy, sys
-sys.argv = ["", "--progress", "off"]
-try:
-    runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
-except SystemExit as end:
-    print(end.code, *sorted(sys.modules), file=open("modules", "w"))
+    look = """
+import sys
+from toloka_source.cli import main
+print(main(["load", "--progress", "off"]), *sorted(sys.modules), file=open("modules", "w"))
 """
     for _ in range(2):
         configured.clear_requests()
@@ -113,7 +104,7 @@ def test_the_file_is_where_the_command_runs(
         configured.account.create_project()
         (own_folder / name).mkdir(exist_ok=True)
         monkeypatch.chdir(own_folder / name)
-        assert command("--progress", "off") == 0
+        assert command("load", "--progress", "off") == 0
         assert_tables_equal_account(Warehouse(configured))
         with duckdb.connect(own_folder / name / "toloka.duckdb") as connection:
             found = connection.execute("SELECT count(*) FROM toloka_data.projects").fetchone()
@@ -124,16 +115,19 @@ def test_options(configured: Emulator, clock: Clock, capfd: pytest.CaptureFixtur
     for moment in ("2026-01-01T00:00:00", "2026-02-01T00:00:00", "2026-03-01T00:00:00"):
         configured.account.create_project(created=moment)
     configured.account.create_training("1")
-    assert command("--resources", "projects", "--dataset", "other", "--start-date", "2026-01-15", "--progress") == 0
+    assert (
+        command("load", "--resources", "projects", "--dataset", "other", "--start-date", "2026-01-15", "--progress")
+        == 0
+    )
     assert [row[:3] for row in table(capfd.readouterr().out)] == [["projects", "2", "1"]]
     backfill = ("--dataset", "other", "--start-date", "2025-12-31", "--end-date", "2026-01-31", "--progress", "off")
-    assert command(*backfill, "--resources", "projects,trainings") == 0
+    assert command("load", *backfill, "--resources", "projects,trainings") == 0
     out, err = capfd.readouterr()
     assert [row[:2] for row in table(out)] == [["projects", "1"], ["trainings", "0"]]
     assert "2025-12-31 00:00:00 .. 2026-01-31 00:00:00" in out
     assert err == ""
     clock.advance(hours=1)
-    assert command("--dataset", "other", "--full", "--start-date", "2020-01-01") == 0
+    assert command("load", "--dataset", "other", "--full", "--start-date", "2020-01-01") == 0
     assert [row[:2] for row in table(capfd.readouterr().out)] == [["projects", "3"], ["trainings", "1"]]
     with duckdb.connect("toloka.duckdb") as connection:
         assert connection.execute("SELECT count(*) FROM other.projects").fetchall() == [(3,)]
@@ -143,7 +137,7 @@ def test_rejected_objects_are_counted(
     configured: Emulator, capfd: pytest.CaptureFixture[str], command: Command
 ) -> None:
     configured.account.create_project(created="soon")
-    assert command() == 0
+    assert command("load") == 0
     assert "1 objects don't fit their schema: see the table rejected_items" in capfd.readouterr().out
 
 
@@ -173,7 +167,7 @@ def test_wrong_usage_is_one_line_and_2(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(f"SOURCES__TOLOKA__{name}", value)
-    assert command(*arguments, "--progress", "off") == 2
+    assert command("load", *arguments, "--progress", "off") == 2
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith("error: ")
@@ -190,7 +184,7 @@ def test_a_refusal_of_the_api_is_one_line_and_1(
     configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str], status: int, said: str
 ) -> None:
     configured.fail(Fault.status(status), times=None)
-    assert command("--progress", "off") == 1
+    assert command("load", "--progress", "off") == 1
     err = capfd.readouterr().err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
@@ -204,17 +198,17 @@ def test_wrong_token(
     with Emulator(Account(clock), tokens={"right"}) as api:
         monkeypatch.setenv("SOURCES__TOLOKA__BASE_URL", api.base_url)
         monkeypatch.setenv("SOURCES__TOLOKA__TOKEN", "wrong")
-        assert command("--progress", "off") == 1
+        assert command("load", "--progress", "off") == 1
         assert "AUTHENTICATION" in capfd.readouterr().err
         monkeypatch.setenv("SOURCES__TOLOKA__TOKEN", "ApiKey right")
-        assert command("--progress", "off") == 0
+        assert command("load", "--progress", "off") == 0
 
 
 def test_a_host_that_is_not_reachable(
     configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]
 ) -> None:
     configured.stop()
-    assert command("--progress", "off") == 1
+    assert command("load", "--progress", "off") == 1
     err = capfd.readouterr().err
     assert "can't be reached: check base_url, the network and the proxy" in err
     assert err.count("\n") == 1
@@ -223,7 +217,7 @@ def test_a_host_that_is_not_reachable(
 
 def test_verbose_shows_the_traceback(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
     configured.fail(Fault.status(401))
-    assert command("--verbose", "--progress", "off") == 1
+    assert command("load", "--verbose", "--progress", "off") == 1
     err = capfd.readouterr().err
     assert "Traceback" in err
     assert "secret-token" not in err
@@ -233,7 +227,7 @@ def test_a_file_that_another_process_holds(
     configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]
 ) -> None:
     configured.account.create_project()
-    assert command("--progress", "off") == 0
+    assert command("load", "--progress", "off") == 0
     hold = "import duckdb; held = duckdb.connect('toloka.duckdb'); print('held', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -242,133 +236,21 @@ def test_a_file_that_another_process_holds(
         assert holder.stdout.readline() == "held\n"
         configured.account.create_project()
         capfd.readouterr()
-        assert command("--progress", "off") == 1
+        assert command("load", "--progress", "off") == 1
         err = capfd.readouterr().err
         assert err.count("\n") == 1
         assert "end the other process, then run again" in err
         assert f"PID {holder.pid}" in err
         holder.communicate("\n")
-    assert command("--progress", "off") == 0
+    assert command("load", "--progress", "off") == 0
     assert_tables_equal_account(Warehouse(configured))
 
 
-BACKFILL = ("backfill", "--start-date", "2026-01-01", "--end-date", "2026-03-01")
-
-
-def lines(text: str) -> list[list[str]]:
-    """Return the cells of the lines that a back-fill printed, without their seconds."""
-    return [re.split(r"\s{2,}", line)[:-1] for line in text.splitlines() if re.match(r"\d+ of", line)]
-
-
-def test_backfill(configured: Emulator, capfd: pytest.CaptureFixture[str], command: Command) -> None:
-    project = configured.account.create_project(created="2026-01-10T00:00:00")
-    configured.account.create_training(project["id"], created="2026-01-10T00:00:00", last_started="2026-02-10T00:00:00")
-    configured.account.create_project(created="2026-02-10T00:00:00", sensitive="maybe")
-    assert command(*BACKFILL[:-1], "2026-03-10T12:00:00") == 0
-    out = capfd.readouterr().out
-    assert lines(out) == [
-        ["1 of 3", "2026-01-01 .. 2026-02-01", "projects 1", "trainings 1", "requests 3"],
-        ["2 of 3", "2026-02-01 .. 2026-03-01", "projects 0", "trainings 1", "requests 3"],
-        ["3 of 3", "2026-03-01 .. 2026-03-10T12:00:00", "projects 0", "trainings 0", "requests 3"],
-        ["3 of 3 windows", "projects 1", "trainings 2", "requests 9"],
-    ]
-    assert out.endswith("1 objects don't fit their schema: see the table rejected_items\n")
-    # the regular run has its own first load before it
-    assert command("--progress", "off") == 0
-    assert [row[:2] for row in table(capfd.readouterr().out)] == [["projects", "1"], ["trainings", "1"]]
-    with duckdb.connect("toloka.duckdb") as connection:
-        assert connection.execute("SELECT id FROM toloka_data.trainings").fetchall() == [("1",)]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "variables", "said"),
-    [
-        ((*BACKFILL, "--by", "year"), {}, "by = 'year': unknown; use one of day, week, month"),
-        ((*BACKFILL, "--workers", "0"), {}, "workers = 0: must be 1 or more"),
-        ((*BACKFILL, "--resources", "pools"), {}, "resources = 'pools': unknown"),
-        (BACKFILL, {"TOKEN": ""}, "token = None: no token"),
-        ((*BACKFILL[:-1], "2025-12-31"), {}, "end_date = '2025-12-31': must be after"),
-        ((*BACKFILL, "--destination", "duckdbb"), {}, "duckdbb"),
-        ((*BACKFILL, "--destination", "postgres"), {}, "destination = 'postgres': Missing"),
-    ],
-)
-def test_wrong_usage_of_backfill(
-    configured: Emulator,
-    command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    variables: dict[str, str],
-    said: str,
-) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(f"SOURCES__TOLOKA__{name}", value)
-    assert command(*arguments) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert said in err
-    assert configured.requests == []
-
-
-def test_backfill_without_its_dates(command: Command, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        command("backfill")
-    assert "--start-date, --end-date" in capfd.readouterr().err
-
-
-def test_windows_that_fail_are_named_at_the_end(
-    configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]
-) -> None:
-    for month in (1, 3, 4):
-        configured.account.create_project(created=f"2025-{month:02}-10T00:00:00", sensitive="maybe")
-    arguments = ("--start-date", "2025-01-01", "--end-date", "2025-06-01", "--dataset", "other", "--strict")
-    assert command("backfill", *arguments, "--verbose") == 1
-    out, err = capfd.readouterr()
-    assert lines(out)[-1] == ["2 of 5 windows", "projects 0", "trainings 0", "requests 6"]
-    named = [line.partition(": projects")[0] for line in err.splitlines() if line.startswith("error: ")]
-    assert named == [f"error: 2025-0{month}-01 .. 2025-0{month + 1}-01" for month in (1, 3, 4)]
-    assert "Traceback" in err
-    assert "secret-token" not in err
-    again = [shlex.split(line)[2:] for line in err.splitlines() if line.startswith("load again: ")]
-    assert [words[words.index("--start-date") + 1 : words.index("--end-date") + 2] for words in again] == [
-        ["2025-01-01", "--end-date", "2025-02-01"],
-        ["2025-03-01", "--end-date", "2025-05-01"],
-    ]
-    for id_ in ("1", "2", "3"):
-        configured.account.edit_project(id_, sensitive=True)
-    for words in again:
-        assert words[:2] == ["uv", "run"]
-        assert Path(words[2]).resolve() == SCRIPT
-        assert command(*words[3:]) == 0
-    with duckdb.connect("toloka.duckdb") as connection:
-        assert connection.execute("SELECT count(*) FROM other.projects").fetchone() == (3,)
-
-
-@pytest.mark.parametrize("by", ["ctrl-c", "kill"])
-def test_nothing_goes_on_without_the_command(configured: Emulator, by: str, own_folder: Path) -> None:
-    configured.fail(Fault.hang(3), times=None)
-    run = subprocess.Popen(
-        [sys.executable, SCRIPT, *BACKFILL], stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while len(configured.requests) < 2:
-        time.sleep(0.05)
-    if by == "ctrl-c":
-        os.killpg(run.pid, signal.SIGINT)
-    else:
-        run.kill()
-    _, err = run.communicate(timeout=30)  # the worker writes there too: it has ended when this returns
-    assert run.returncode == (1 if by == "ctrl-c" else -9)
-    assert "Traceback" not in err
-    assert err.count("error: interrupted") == (by == "ctrl-c")
-    assert not list((own_folder / "dlt" / "pipelines").glob("*toloka_data*"))
-
-
 HEEDFUL = """
-import runpy, signal, sys
+import signal, sys
+from toloka_source.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
-runpy.run_path(sys.argv.pop(1), run_name="__main__")
+sys.exit(main())
 """
 """The command, which Ctrl-C reaches however the tests are run."""
 
@@ -379,7 +261,7 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 def test_ctrl_c_ends_a_load_that_waits(configured: Emulator, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "3")
     configured.fail(fault, times=None)
-    arguments = [sys.executable, "-c", HEEDFUL, str(SCRIPT), "--progress", "off"]
+    arguments = [sys.executable, "-c", HEEDFUL, "load", "--progress", "off"]
     run = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
     while len(configured.requests) < 2:
         time.sleep(0.05)

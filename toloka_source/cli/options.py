@@ -115,4 +115,5 @@ class _Version(Action):
         """Print it, and end."""
         from importlib.metadata import version  # noqa: PLC0415 - takes time to import
 
-        parser.exit(message=f"toloka-source {version('toloka-source')}\n")
+        print(f"toloka-source {version('toloka-source')}")
+        parser.exit()

@@ -63,7 +63,7 @@ class Bars(Collector):
             self._progress.update(task.id, advance=inc, total=(task.total or 0) + (inc_total or 0))
         else:
             self._rows[name] += inc
-            says = "  ".join(f"{table} {rows:,}" for table, rows in self._rows.items())
+            says = "  ".join(f"{table} {rows:,}" for table, rows in sorted(self._rows.items()))
             self._progress.update(task.id, says=says)
 
     def _start(self, step: str) -> None:

@@ -9,8 +9,11 @@ from dataclasses import asdict
 from datetime import datetime
 from tempfile import TemporaryDirectory
 from time import monotonic
+from typing import Any
 
 import dlt
+from dlt.common.destination import Destination
+from dlt.common.exceptions import MissingDependencyException
 
 from toloka_source import ENDPOINTS, LoadReport, Window, backfill, split_windows
 from toloka_source.bi.html_report import check_report
@@ -30,7 +33,7 @@ def run_backfill(options: Namespace) -> int:
     """Load a range of time in windows; return the exit code."""
     started = monotonic()
     destination = known_destination(options.destination)
-    destination.client_class  # noqa: B018 - without its driver it fails now, not in each window
+    _check_driver(destination)
     check_report(options.report, destination)
     windows = split_windows(options.start_date, options.end_date, options.by)
     output = Output(options.output)
@@ -52,6 +55,15 @@ def run_backfill(options: Namespace) -> int:
             pipeline = dlt.pipeline("toloka", folder, destination=options.destination, dataset_name=options.dataset)
             write_page(pipeline, [report for _, report in loaded], options.report, output)
     return 1 if failed else 0
+
+
+def _check_driver(destination: Destination[Any, Any]) -> None:
+    """Find now what would fail in each window, with the error that a pipeline of dlt's raises."""
+    try:
+        destination.client_class  # noqa: B018 - imports it
+    except ImportError as error:
+        name = destination.destination_name
+        raise MissingDependencyException(f"{name} destination", [f"dlt[{name}]"]) from error
 
 
 def _load(windows: Sequence[Window], options: Namespace, output: Output, loaded: Loaded) -> None:
