@@ -14,7 +14,7 @@ import pytest
 
 from tests.bi.test_connections import reader
 from tests.bi.views_place import Place, projects_of, rules_of, trainings_of
-from tests.cli.test_command import SCRIPT, Command, command, configured
+from tests.cli.test_command import Command, command, configured
 from tests.conftest import NOON, Warehouse
 from toloka_source.bi.charts import MOST_FIELDS, words
 from toloka_source.bi.html_report import write_report

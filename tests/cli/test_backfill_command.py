@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.test_command import PROGRAM, Command, command, configured, table
+from tests.cli.test_command import PROGRAM, Command, command, configured, table
 from toloka_source.emulator import Emulator, Fault
 
 __all__ = ["command", "configured"]  # fixtures

@@ -93,7 +93,7 @@ print(main(["load", "--progress", "off"]), *sorted(sys.modules), file=open("modu
         subprocess.run([sys.executable, "-c", look], check=True, capture_output=True)
         code, *modules = (own_folder / "modules").read_text().split()
         assert code == "0"
-        assert not {"pandas", "starlette", "uvicorn", "toloka_source.emulator", "deltalake"} & set(modules)
+        assert not {"pandas", "starlette", "uvicorn", "toloka_source.emulator.account", "deltalake"} & set(modules)
     assert len(configured.requests) == 3
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_command import SCRIPT, configured
+from tests.cli.test_command import SCRIPT, configured
 from toloka_source.emulator import Emulator
 
 __all__ = ["configured"]  # fixtures

@@ -14,8 +14,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.cli.test_command import PROGRAM, Command, command, configured, table
 from tests.conftest import NOON
-from tests.test_command import PROGRAM, Command, command, configured, table
 from toloka_source.emulator import Emulator, Fault
 
 __all__ = ["command", "configured"]  # fixtures

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.test_command import SCRIPT, configured, table
+from tests.cli.test_command import SCRIPT, configured, table
 from toloka_source.emulator import Emulator
 
 __all__ = ["configured"]  # fixtures

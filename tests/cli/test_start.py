@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_command import SCRIPT, configured
+from tests.cli.test_command import SCRIPT, configured
 from toloka_source import ENDPOINTS
 from toloka_source.cli import main
 from toloka_source.cli.options import RESOURCES

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -18,9 +18,9 @@ COMMAND = [sys.executable, "-W", "error", "-m", "toloka_source.emulator"]
 
 
 @contextmanager
-def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def running(*options: str, command: Sequence[str] = COMMAND) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     process = subprocess.Popen(
-        [*COMMAND, "--port", "0", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--port", "0", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
@@ -30,9 +30,12 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
             process.kill()
 
 
+@pytest.mark.parametrize(
+    "command", [COMMAND, [*COMMAND[:-1], "toloka_source", "emulator"]], ids=["alone", "toloka-source"]
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_told_to_stop(number: signal.Signals) -> None:
-    with running("--projects", "30", "--token", "secret") as (process, lines):
+def test_it_serves_until_told_to_stop(number: signal.Signals, command: list[str]) -> None:
+    with running("--projects", "30", "--token", "secret", command=command) as (process, lines):
         assert lines[0].startswith("Toloka API at http://127.0.0.1:")
         assert lines[1] == "30 projects, 22 trainings"
         url = lines[0].split()[-1]

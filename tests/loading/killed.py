@@ -1,6 +1,6 @@
 """Runs the command again and again, each time in a process of its own that can be killed.
 
-    python killed.py script.py
+    python killed.py
 
 imports everything once, then forks a process for each line of JSON on its input (`folder`, `step`, `seconds`), waits
 until it ended and answers with another line (`code`, as subprocess has it, and `seconds`). A run that came to its end
@@ -14,13 +14,21 @@ import os
 import signal
 import sys
 import threading
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from time import monotonic
-from types import ModuleType
 from typing import Any
 
-WARM = ("duckdb", "pyarrow.parquet", "dlt.destinations.impl.duckdb.duck", "dlt.destinations.dataset", "dlt.load.load")
+from toloka_source.cli import main
+
+WARM = (
+    "duckdb",
+    "pyarrow.parquet",
+    "dlt.destinations.impl.duckdb.duck",
+    "dlt.destinations.dataset",
+    "dlt.load.load",
+    "rich.table",
+    "toloka_source.cli.run_load",
+)
 
 
 STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
@@ -47,24 +55,14 @@ class Steps:
             self.done += 1
 
 
-def imported(script: str) -> ModuleType:
-    """Import a script from its file."""
-    spec = spec_from_file_location("command", script)
-    if spec is None or spec.loader is None:
-        raise ImportError(script)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def run(command: ModuleType, order: dict[str, Any]) -> int:
+def run(order: dict[str, Any]) -> int:
     """Run the command in this process, which was forked for it."""
     os.chdir(order["folder"])
     with Path("output.txt").open("ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     steps = Steps(order["step"])
-    code: int = command.main(["--progress", "off"])
+    code = main(["load", "--progress", "off"])
     done = steps.done
     Path("steps.txt").write_text(str(done), encoding="ascii")
     sys.stdout.flush()
@@ -72,11 +70,10 @@ def run(command: ModuleType, order: dict[str, Any]) -> int:
     return code
 
 
-def serve(script: str) -> None:
+def serve() -> None:
     """Answer orders until the input ends."""
     for name in WARM:
         importlib.import_module(name)
-    command = imported(script)
     gc.freeze()  # what is imported is never looked through again, and stays shared
     for line in sys.stdin:
         order = json.loads(line)
@@ -85,7 +82,7 @@ def serve(script: str) -> None:
         if child == 0:
             code = 70
             try:
-                code = run(command, order)
+                code = run(order)
             finally:
                 os._exit(code)
         timer = threading.Timer(order["seconds"] or 0, os.kill, (child, signal.SIGKILL))
@@ -99,4 +96,4 @@ def serve(script: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve()

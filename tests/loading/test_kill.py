@@ -24,7 +24,6 @@ from toloka_source.catalog import schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 SERVER = Path(__file__).with_name("killed.py")
-SCRIPT = Path(__file__).parents[2] / "pipelines" / "toloka_pipeline.py"
 MOMENTS = range(int(os.environ.get("TOLOKA_KILLS", "60")))
 STEPS = int(os.environ.get("TOLOKA_STEPS", "40"))
 KILLED = -9
@@ -135,7 +134,7 @@ def runs(home: Path) -> Iterator[Runs]:
             "DLT_DATA_DIR": str(home / "run" / "dlt"),
         }
         with subprocess.Popen(
-            [sys.executable, str(SERVER), str(SCRIPT)],
+            [sys.executable, str(SERVER)],
             env=inherited | configured,
             cwd=home,
             stdin=subprocess.PIPE,

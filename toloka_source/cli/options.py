@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from rich_argparse import RichHelpFormatter
 
+from toloka_source.backfills.windows import BY
 from toloka_source.emulator.__main__ import emulator_options
-from toloka_source.windows import BY
 
 PROGRESS = ("auto", "tqdm", "enlighten", "alive_progress", "log", "off")
 
