@@ -16,9 +16,16 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from toloka_source.cli.failure import fail, failed
 from toloka_source.cli.next_step import command_words, script_words
 from toloka_source.cli.options import command_parser, script_parser
-from toloka_source.cli.output import fail
+
+_KEPT = {
+    "demo": "; the next one begins anew",
+    "load": "; the next run goes on from the last complete one",
+    "backfill": "; the windows above are loaded",
+}
+"""What an interrupted subcommand leaves."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,12 +61,8 @@ def _run(options: Namespace, called_as: Sequence[str]) -> int:
     try:
         return _job(options.command)(options)
     except KeyboardInterrupt:
-        is_backfill = options.command == "backfill"
-        kept = "the windows above are loaded" if is_backfill else "the next run goes on from the last complete one"
-        return fail(f"interrupted; {kept}", 1)
+        return fail(f"interrupted{_KEPT.get(options.command, '')}", 1)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
-        from toloka_source.cli.failure import failed
-
         return failed(error, options)
 
 

@@ -1,33 +1,44 @@
-"""What an error means for the command: the line that the user gets, and the exit code."""
+"""What goes wrong: the line that the user gets, and the exit code."""
 
+import sys
 import traceback
 from argparse import Namespace
-from importlib.metadata import metadata
 
-from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.destination.exceptions import UnknownDestinationModule
-from dlt.common.exceptions import MissingDependencyException
-
-from toloka_source.cli.output import fail
 from toloka_source.errors import ConfigurationError, TolokaError
 
-_WRONG_USAGE = (ConfigurationError, ConfigurationException, UnknownDestinationModule, MissingDependencyException)
-"""What is found before any request."""
+
+def fail(text: str, code: int) -> int:
+    """Say in one line on stderr what went wrong; return the exit code."""
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return code
 
 
 def failed(error: Exception, options: Namespace) -> int:
-    """Say what went wrong in one line, after the traceback if that is wanted; return the exit code."""
-    if options.verbose:
+    """Say what an error says, after its traceback if that is wanted; return the exit code."""
+    if getattr(options, "verbose", False):
         traceback.print_exception(error)
-    return fail(_in_words(error), 2 if isinstance(error, _WRONG_USAGE) else 1)
+    return fail(_in_words(error), 2 if _is_wrong_usage(error) else 1)
+
+
+def _is_wrong_usage(error: Exception) -> bool:
+    """Tell whether it was found before any request."""
+    from dlt.common.configuration.exceptions import ConfigurationException
+    from dlt.common.destination.exceptions import UnknownDestinationModule
+    from dlt.common.exceptions import MissingDependencyException
+
+    found = (ConfigurationError, ConfigurationException, UnknownDestinationModule, MissingDependencyException)
+    return isinstance(error, found)
 
 
 def _in_words(error: Exception) -> str:
+    from importlib.metadata import metadata
+
+    from dlt.common.exceptions import MissingDependencyException
+
     if isinstance(error, TolokaError):
         return str(error)
     if isinstance(error, MissingDependencyException):
-        ours = metadata("toloka-source").get_all("Provides-Extra", [])
-        for extra in ours:
+        for extra in metadata("toloka-source").get_all("Provides-Extra", []):
             if f"dlt[{extra}]" in error.dependencies:
                 return f"{error.caller} needs the extra {extra}: pip install 'toloka-source[{extra}]'"
     return f"{type(error).__name__}: {error}"

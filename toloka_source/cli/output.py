@@ -26,12 +26,6 @@ _WIDEST = 200
 """More than any table takes: no cell is cut where there is no terminal."""
 
 
-def fail(text: str, code: int) -> int:
-    """Say in one line on stderr what went wrong; return the exit code."""
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
-    return code
-
-
 class Output:
     """What a subcommand says when it is well."""
 

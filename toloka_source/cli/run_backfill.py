@@ -18,9 +18,10 @@ from dlt.common.exceptions import MissingDependencyException
 from toloka_source import ENDPOINTS, LoadReport, Window, backfill, split_windows
 from toloka_source.backfills.load_window import known_destination
 from toloka_source.bi.html_report import check_report
+from toloka_source.cli.failure import fail
 from toloka_source.cli.next_step import load_again
 from toloka_source.cli.options import backfill_options
-from toloka_source.cli.output import Output, fail
+from toloka_source.cli.output import Output
 from toloka_source.cli.progress import windows_bar
 from toloka_source.cli.run_load import chosen_resources, write_page
 from toloka_source.errors import BackfillError

@@ -9,7 +9,8 @@ import dlt
 from dlt.common.typing import TRefreshMode
 
 from toloka_source import LoadReport, load, toloka
-from toloka_source.cli.output import Output, fail
+from toloka_source.cli.failure import fail
+from toloka_source.cli.output import Output
 from toloka_source.cli.run_load import build_pipeline, build_source, look, write_page
 
 if TYPE_CHECKING:
