@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from tests.conftest import fill
 from toloka_source.emulator import Emulator
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
