@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import dlt
 from dlt.common.schema.typing import TTableFormat
@@ -17,6 +17,27 @@ from toloka_source.times import parse_time
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Older than anything in Toloka."""
+
+if TYPE_CHECKING:
+    from toloka_source.catalog import endpoints
+
+    Environment = Literal["production", "sandbox"]
+    """Which of the API's hosts."""
+
+    TableFormat = Literal["delta"]
+    """The format of the tables, for the destination `filesystem`."""
+
+    Time = str | date
+    """Text in ISO 8601, a date or a datetime."""
+
+    Filters = endpoints.Filters
+    """For each resource the API's filters."""
+else:
+    # dlt resolves an argument by its annotation: by those above it would refuse a wrong value in words of its own, take
+    # a number for a time, and read no JSON for the filters
+    Environment = TableFormat = str
+    Time = Any
+    Filters = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dlt.sources import incremental
 from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import ENDPOINTS, Endpoint
 from toloka_source.destinations.place import current_place
-from toloka_source.settings import EPOCH, Settings, check_settings
+from toloka_source.settings import EPOCH, Environment, Filters, Settings, TableFormat, Time, check_settings
 from toloka_source.tables.hints import REJECTED_ITEMS, RunHints, column_hints
 from toloka_source.tables.resource_run import Run, window_cursor
 
@@ -20,15 +20,15 @@ from toloka_source.tables.resource_run import Run, window_cursor
 @dlt.source(name="toloka")
 def toloka(
     token: dlt.TSecretStrValue | None = dlt.secrets.value,
-    environment: str = "production",
+    environment: Environment = "production",
     base_url: str | None = None,
-    start_date: Any = None,  # noqa: ANN401 - text, date or datetime; dlt would read a Union its own way
-    end_date: Any = None,  # noqa: ANN401
-    filters: dict[str, Any] | None = None,
+    start_date: Time | None = None,
+    end_date: Time | None = None,
+    filters: Filters | None = None,
     rescan_after_hours: float | None = 24.0,
     max_concurrency: int = 8,
     strict: bool = False,  # noqa: FBT001, FBT002 - an argument like the others
-    table_format: str | None = None,
+    table_format: TableFormat | None = None,
 ) -> list[DltResource]:
     """Toloka's projects and trainings, one row each, merged on `id`.
 

@@ -1,7 +1,7 @@
 """The source end to end: an account on the emulator, loaded into DuckDB, compared field by field."""
 
 import shutil
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from dlt.common.schema.typing import C_DLT_LOAD_ID
 
 from tests.conftest import NOON, Warehouse, assert_tables_equal_account
-from toloka_source import ENDPOINTS, errors, toloka
+from toloka_source import ENDPOINTS, toloka
 from toloka_source.emulator import MISSING, Account, Clock, Emulator
 
 
@@ -332,78 +332,11 @@ def test_token_is_sent_as_the_api_wants_it(clock: Clock, token: str, sent: str) 
         assert {request.headers["authorization"] for request in api.requests} == {sent}
 
 
-def test_configuration_from_the_environment(api: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    for status in ("ACTIVE", "ARCHIVED"):
-        api.account.create_project(status=status, created="2026-02-01T00:00:00")
-    api.account.create_project(created="2025-02-01T00:00:00")
-    monkeypatch.setenv("SOURCES__TOLOKA__TOKEN", "secret")
-    monkeypatch.setenv("SOURCES__TOLOKA__BASE_URL", api.base_url)
-    monkeypatch.setenv("SOURCES__TOLOKA__START_DATE", "2026-01-01")
-    monkeypatch.setenv("SOURCES__TOLOKA__FILTERS", '{"projects": {"status": "ACTIVE"}}')
-    monkeypatch.setenv("SOURCES__TOLOKA__RESCAN_AFTER_HOURS", "inf")
-    warehouse = Warehouse(api)
-    warehouse.pipeline.run(toloka())
-    assert [row["id"] for row in warehouse.rows("projects")] == [api.account.projects[0]["id"]]
-
-
 def test_building_the_source_makes_no_request() -> None:
     source = toloka(token="placeholder", base_url="http://127.0.0.1:9")  # noqa: S106 - nothing secret
     assert list(source.resources) == ["projects", "trainings"]
     assert source.projects.compute_table_schema()["write_disposition"] == "merge"
     assert "task_spec" in source.projects.compute_table_schema()["columns"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"token": None}, "token = None: no token; set SOURCES__TOLOKA__TOKEN"),
-        ({"token": "  "}, "token = None: no token"),
-        ({"token": "a b"}, "token = '***': not a token"),
-        ({"token": "OAuth"}, "token = None: no token"),
-        ({"environment": "prod"}, "environment = 'prod': unknown; use one of production, sandbox"),
-        ({"base_url": "http://toloka.dev/api/v1"}, "https"),
-        ({"base_url": "toloka.dev"}, "not an address"),
-        ({"start_date": "yesterday"}, "start_date = 'yesterday': not a date"),
-        ({"start_date": 5}, "start_date = 5: not a date"),
-        ({"start_date": "2026-02-02", "end_date": "2026-02-02"}, "end_date = '2026-02-02': must be after start_date"),
-        ({"filters": {"pools": {}}}, "use one of projects, trainings"),
-        ({"filters": {"projects": {"state": "OPEN"}}}, "'state': unknown; projects can be filtered by status, owner"),
-        ({"filters": {"projects": {"limit": 5}}}, "'limit': unknown"),
-        ({"filters": {"trainings": {"status": "ACTIVE"}}}, "use one of OPEN, CLOSED, LOCKED, ARCHIVED"),
-        ({"filters": {"projects": {"created_gt": "soon"}}}, "filters.projects.created_gt = 'soon': not a date"),
-        ({"filters": {"projects": {"id_gt": "x"}}}, "must be an id"),
-        ({"filters": {"projects": {"owner": ""}}}, "must be a text"),
-        ({"filters": {"projects": "ACTIVE"}}, "must be a table"),
-        ({"table_format": "csv"}, "table_format = 'csv': unknown; use delta"),
-        ({"rescan_after_hours": -1}, "rescan_after_hours = -1: must be a number of hours"),
-        ({"max_concurrency": 0}, "max_concurrency = 0: must be a whole number, 1 or more"),
-        ({"max_concurrency": 1.5}, "max_concurrency = 1.5: must be a whole number, 1 or more"),
-    ],
-)
-def test_arguments_that_can_not_work_are_refused_before_any_request(
-    api: Emulator, arguments: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(errors.ConfigurationError) as caught:
-        toloka(**{"token": "secret", "base_url": api.base_url, **arguments})
-    assert said in str(caught.value)
-    assert api.requests == []
-
-
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "2026-02-01",
-        date(2026, 2, 1),
-        datetime(2026, 2, 1),  # noqa: DTZ001 - a naive time is UTC
-        "2026-02-01T00:00:00Z",
-        datetime(2026, 2, 1, 3, tzinfo=timezone(timedelta(hours=3))),
-        "2026-01-31T19:00:00-05:00",
-        "2026-02-01T00:00:00.000999",  # cut, not rounded
-    ],
-)
-def test_every_way_to_write_a_moment(warehouse: Warehouse, moment: object) -> None:
-    warehouse.load(start_date=moment, end_date="2026-03-01")
-    assert {request.params.get("created_gt") for request in warehouse.api.requests} == {"2026-02-01T00:00:00.000", None}
 
 
 def test_both_resources_can_be_chosen(warehouse: Warehouse) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypedDict
 
 import pyarrow as pa
 
@@ -115,3 +116,10 @@ TRAININGS = Endpoint(
 
 ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType({e.name: e for e in (PROJECTS, TRAININGS)})
 """All endpoints by name."""
+
+
+class Filters(TypedDict, total=False):
+    """For each list the filters that are set, by their names."""
+
+    projects: Mapping[str, object]
+    trainings: Mapping[str, object]
