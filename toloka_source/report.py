@@ -1,7 +1,11 @@
 """What a run did."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlt.common.pipeline import LoadInfo
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class LoadReport:
     Attributes:
         resources: A report for each resource.
         seconds: Time for the whole run, loading included.
+        load_info: What dlt says of the load; of two, where tables had gone from the destination and were loaded anew.
     """
 
     resources: tuple[ResourceReport, ...]
     seconds: float
+    load_info: "tuple[LoadInfo, ...]" = field(repr=False, compare=False)

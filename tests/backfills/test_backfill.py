@@ -42,6 +42,7 @@ def test_a_year_by_four_workers(postgres_place: Place, year: Emulator, arguments
     assert sorted((window.start for window, _ in results), key=str) == [window.start for window in YEAR]
     for window, report in results:
         assert [(one.window_start, one.window_end) for one in report.resources] == [(window.start, window.end)] * 2
+        assert [len(info.loads_ids) for info in report.load_info] == [1]
     postgres_place.assert_complete(year.account)
     postgres_place.assert_swept()
 

@@ -460,7 +460,7 @@ def test_views_do_not_stop_a_refresh(place: Place, refresh: Any, *, views: bool)
     place.ask("CREATE VIEW toloka_data.mine AS SELECT count(*) AS n FROM toloka_bi.projects")
     for _ in range(2):
         place.api.account.create_project()
-        load(place.pipeline, place.source(), refresh, views=views)
+        load(place.pipeline, place.source(), refresh=refresh, views=views)
         assert_views_show_the_account(place)
     assert place.one("SELECT n FROM toloka_data.mine") == 62
 
@@ -479,7 +479,7 @@ def test_views_are_there_while_tables_are_dropped(postgres_place: Place, monkeyp
                 return do(*arguments, **keywords)
 
             patch.setattr(dlt.Pipeline, step, watched)
-        load(place.pipeline, place.source(), "drop_sources", views=True)
+        load(place.pipeline, place.source(), refresh="drop_sources", views=True)
     assert seen == [[60, 80], [60, 80], [0, 0]]
     assert_views_show_the_account(place)
 
@@ -490,7 +490,7 @@ def test_a_refresh_that_fails_leaves_the_views(postgres_place: Place, monkeypatc
     place.load()
     place.api.fail(Fault.status(403), on="trainings")
     with pytest.raises(errors.PermissionDeniedError):
-        load(place.pipeline, place.source(), "drop_sources", views=True)
+        load(place.pipeline, place.source(), refresh="drop_sources", views=True)
     assert_views_show_the_account(place)
     place.api.clear_faults()
 
@@ -500,7 +500,7 @@ def test_a_refresh_that_fails_leaves_the_views(postgres_place: Place, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(dlt.Pipeline, "load", stop)
         with pytest.raises(KeyboardInterrupt):
-            load(place.pipeline, place.source(), "drop_sources", views=True)
+            load(place.pipeline, place.source(), refresh="drop_sources", views=True)
     assert_views_show_the_account(place)
     # the package that is left drops the tables
     place.load()
@@ -533,7 +533,7 @@ def test_views_of_another_dataset_are_taken_over(attach: Attach, caplog: pytest.
     assert len(place.view("projects")) == 61
     assert len(place.view("loads")) == 1
     other.load()
-    load(attach().pipeline, place.source(), "drop_sources", views=False)
+    load(attach().pipeline, place.source(), refresh="drop_sources", views=False)
     assert len(place.view("projects")) == 61
     assert len(caplog.records) == len(said)
 
@@ -604,7 +604,7 @@ def test_readers_need_no_right_but_that_to_the_views(api: Emulator, postgres_pla
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         reader.ask("SELECT * FROM toloka_data.projects")
     for refresh in (None, "drop_sources"):
-        load(postgres_place.pipeline, postgres_place.source(), refresh, views=True)
+        load(postgres_place.pipeline, postgres_place.source(), refresh=refresh, views=True)
         assert [len(reader.view(name)) > 0 for name in VIEWS] == [True] * len(VIEWS)
 
 

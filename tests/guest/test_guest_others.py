@@ -192,7 +192,7 @@ def test_a_refresh_by_load_passes_views_of_any_name(api: Emulator, account: Acco
     pipeline = dlt.pipeline("toloka", destination=destination, dataset_name="toloka_data")
     for views in ("for_analysts", True, False):
         refresh: Any = None if views == "for_analysts" else "drop_sources"
-        load(pipeline, toloka(token="secret", base_url=api.base_url), refresh, views=views)  # noqa: S106 - no secret
+        load(pipeline, toloka(token="secret", base_url=api.base_url), refresh=refresh, views=views)  # noqa: S106 - no secret
         happen(account)
     for name in ("for_analysts", "toloka_bi"):
         assert ask(pipeline, f"SELECT count(*) FROM {name}.projects") == [(len(account.projects) - 1,)]  # noqa: S608

@@ -1,6 +1,7 @@
 """`load`: whatever the last run left, and whatever happened at the destination, one more run makes the tables right."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -423,6 +424,25 @@ def test_a_report_of_chosen_resources(filled: Warehouse) -> None:
     assert [resource.name for resource in report.resources] == ["trainings"]
     report = load(filled.pipeline, filled.source(rescan_after_hours=0))
     assert [(resource.name, resource.rows) for resource in report.resources] == [("projects", 30), ("trainings", 20)]
+
+
+def test_a_report_has_what_dlt_says(filled: Warehouse) -> None:
+    first = filled.load()
+    happen(filled.api.account)
+    second = filled.load()
+    execute("DROP TABLE toloka_data.trainings")
+    again = filled.load()
+    infos = [*first.load_info, *second.load_info, *again.load_info]
+    assert [len(report.load_info) for report in (first, second, again)] == [1, 1, 2]
+    assert {info.dataset_name for info in infos if info.loads_ids} == {"toloka_data"}
+    with filled.pipeline.sql_client() as client:
+        loaded = client.execute_sql("SELECT load_id FROM _dlt_loads ORDER BY load_id") or ()
+    assert [load_id for info in infos for load_id in info.loads_ids] == [row[0] for row in loaded]
+    # it passes between processes
+    sent = pickle.loads(pickle.dumps(again))  # noqa: S301 - our own
+    assert sent == again
+    assert [info.loads_ids for info in sent.load_info] == [info.loads_ids for info in again.load_info]
+    assert "1 load package(s) were loaded" in str(sent.load_info[0])
 
 
 def test_the_working_folder_does_not_grow(warehouse: Warehouse, clock: Clock, own_folder: Path) -> None:

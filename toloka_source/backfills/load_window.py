@@ -16,7 +16,7 @@ from typing import Any
 import dlt
 from dlt.common.destination import Destination
 from dlt.common.destination.exceptions import DestinationException
-from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.common.pipeline import LoadInfo, get_dlt_pipelines_dir
 from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
@@ -93,14 +93,14 @@ def load_window(
         )
         pipeline.config.restore_from_destination = False
         try:
-            reports = _run(pipeline, source)
+            reports, info = _run(pipeline, source)
             if views:
                 with _turn(pipeline):
                     publish(pipeline, reports, monotonic() - started, views_in)
         except (PipelineStepFailed, DestinationException) as error:
             cause = translated(error)
             raise cause from cause.__cause__
-    return LoadReport(tuple(reports), monotonic() - started)
+    return LoadReport(tuple(reports), monotonic() - started, (info,))
 
 
 def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), **arguments: Any) -> DltSource:  # noqa: ANN401
@@ -164,7 +164,7 @@ def _own_destination(destination: Any, window: Window) -> Destination[Any, Any]:
     return own
 
 
-def _run(pipeline: dlt.Pipeline, source: DltSource) -> list[ResourceReport]:
+def _run(pipeline: dlt.Pipeline, source: DltSource) -> tuple[list[ResourceReport], LoadInfo]:
     with _turn(pipeline):
         _sweep(pipeline)  # what a killed load of this window left; and better now than after the API was read
     pipeline.extract(source)
@@ -172,10 +172,10 @@ def _run(pipeline: dlt.Pipeline, source: DltSource) -> list[ResourceReport]:
         pipeline.normalize()
     with only_own_packages(), _turn(pipeline):
         try:
-            _load(pipeline)
+            info = _load(pipeline)
         finally:
             _sweep(pipeline)
-    return [*resource_reports(pipeline, source)]
+    return [*resource_reports(pipeline, source)], info
 
 
 @contextmanager
@@ -216,9 +216,9 @@ _until_it_passes = retry(
 
 
 @_until_it_passes
-def _load(pipeline: dlt.Pipeline) -> None:
+def _load(pipeline: dlt.Pipeline) -> LoadInfo:
     """Load what is ready; another try goes on with what is left, and asks anew which tables and columns there are."""
-    pipeline.load()
+    return pipeline.load()
 
 
 @_until_it_passes

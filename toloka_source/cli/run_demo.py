@@ -54,7 +54,7 @@ def _load(pipeline: dlt.Pipeline, base_url: str, options: Namespace, refresh: TR
     # an edit is no change that a cursor sees: a whole scan after this day would hide what the cursor does
     arguments: dict[str, Any] = {} if options.full else {"rescan_after_hours": None}
     source = build_source(options, build, token="any", base_url=base_url, **arguments)  # noqa: S106 - no secret
-    return load(pipeline, source, refresh, views=True)
+    return load(pipeline, source, refresh=refresh, views=True)
 
 
 def _pass_a_day(account: "Account") -> str:

@@ -13,6 +13,7 @@ from time import monotonic
 
 import dlt
 from dlt.common.destination.exceptions import DestinationException
+from dlt.common.pipeline import LoadInfo
 from dlt.common.schema import Schema
 from dlt.common.typing import TRefreshMode
 from dlt.extract import DltResource, DltSource
@@ -33,12 +34,16 @@ from toloka_source.tables.noise import only_own_packages
 
 log = logging.getLogger(__name__)
 
+_Loaded = tuple[Sequence[ResourceReport], Sequence[LoadInfo]]
+"""What runs did, by us and by dlt."""
+
 
 def load(
     pipeline: dlt.Pipeline,
     source: DltSource | DltResource,
+    *,
     refresh: TRefreshMode | None = None,
-    views: bool | str = False,  # noqa: FBT001, FBT002 - an argument like the others
+    views: bool | str = False,
 ) -> LoadReport:
     """Run the pipeline on the source, after settling what an interrupted run left.
 
@@ -70,7 +75,7 @@ def load(
             refresh = refresh or pipeline.refresh
             is_first = not refresh and is_first_load(pipeline, source)
             with only_own_packages(), small_steps(pipeline) if is_first else nullcontext():
-                reports = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
+                reports, infos = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
                 if views:
                     publish(pipeline, reports, monotonic() - started, views_in)
     except Timeout:
@@ -79,7 +84,7 @@ def load(
     except (PipelineStepFailed, DestinationException) as error:
         cause = translated(error)
         raise cause from cause.__cause__
-    return LoadReport(tuple(reports), monotonic() - started)
+    return LoadReport(tuple(reports), monotonic() - started, tuple(infos))
 
 
 def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSource:
@@ -95,16 +100,17 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
     return source
 
 
-def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> Sequence[ResourceReport]:
+def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> _Loaded:
     names = list(source.selected_resources)
     lost = [] if refresh else _lost_resources(pipeline, source)
-    reports: list[ResourceReport] = []
+    runs: list[_Loaded] = []
     if lost:
         log.warning("tables of %s are gone from the destination: everything is loaded again", ", ".join(lost))
-        reports += _run(pipeline, source.with_resources(*lost), "drop_resources")
+        runs.append(_run(pipeline, source.with_resources(*lost), "drop_resources"))
     if rest := [name for name in names if name not in lost]:
-        reports += _run(pipeline, source.with_resources(*rest), refresh)
-    return sorted(reports, key=lambda report: names.index(report.name))
+        runs.append(_run(pipeline, source.with_resources(*rest), refresh))
+    reports = [report for reports, _ in runs for report in reports]
+    return sorted(reports, key=lambda report: names.index(report.name)), [info for _, infos in runs for info in infos]
 
 
 def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
@@ -119,24 +125,24 @@ def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
     return [name for name in source.selected_resources if name in lost]
 
 
-def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
+def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> _Loaded:
     """Run the first load; what is left of it when it is killed is dropped, and read again."""
     place = place_of(pipeline).digest
     note(pipeline, {PLACE: NOWHERE})
     try:
-        pipeline.run(appending(source))
+        info = pipeline.run(appending(source))
     except PipelineStepFailed as error:
         if is_refusal(error):
             drop_pending(pipeline, source.schema.name)
         raise
     note(pipeline, {PLACE: place})
-    return _reports(pipeline, source)
+    return _reports(pipeline, source, info)
 
 
-def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> Sequence[ResourceReport]:
+def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> _Loaded:
     schema = source.schema.name
     try:
-        _run_dlt(pipeline, source, refresh)
+        info = _run_dlt(pipeline, source, refresh)
     except PipelineStepFailed as error:
         if is_table_gone(error) or is_refusal(error):
             # dlt would try the package again, and fail again, in each later run
@@ -146,26 +152,24 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None
         log.warning("a table has gone from the destination, and is made again: %s", last_line(error))
         _dlt.forget_tables(pipeline, schema)
         take_state(pipeline, schema)
-        _run_dlt(pipeline, source, refresh)
-    return _reports(pipeline, source)
+        info = _run_dlt(pipeline, source, refresh)
+    return _reports(pipeline, source, info)
 
 
-def _reports(pipeline: dlt.Pipeline, source: DltSource) -> Sequence[ResourceReport]:
+def _reports(pipeline: dlt.Pipeline, source: DltSource, info: LoadInfo) -> _Loaded:
     """Return what was loaded; note the packages, which the next run deletes."""
-    loaded = pipeline.last_trace.last_load_info if pipeline.last_trace else None
-    note(pipeline, {LAST_LOADED: [*noted(pipeline, LAST_LOADED, []), *(loaded.loads_ids if loaded else [])]})
-    return [*resource_reports(pipeline, source)]
+    note(pipeline, {LAST_LOADED: [*noted(pipeline, LAST_LOADED, []), *info.loads_ids]})
+    return [*resource_reports(pipeline, source)], [info]
 
 
-def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> None:
+def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> LoadInfo:
     if pins_tables(pipeline) and (refresh or _replaces(source)):
         # dlt's `run`, except that the views don't stand in its way when it drops tables, and not longer than it takes
         pipeline.extract(source, refresh=refresh)
         pipeline.normalize()
         with out_of_the_way(pipeline):
-            pipeline.load()
-        return
-    pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # dlt's own default is None
+            return pipeline.load()
+    return pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # dlt's own default is None
 
 
 def _replaces(source: DltSource) -> bool:
