@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 import dlt
-from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID
 from dlt.extract import DltResource
 from dlt.sources import incremental
 
@@ -76,7 +75,7 @@ def toloka(
 
 def _resource(endpoint: Endpoint, settings: Settings) -> DltResource:
     default = window_cursor(endpoint, settings.start or (EPOCH if settings.end else None), settings.end)
-    hints = RunHints([*endpoint.schema.names, C_DLT_LOAD_ID, C_DLT_ID])
+    hints = RunHints(endpoint.schema)
 
     def rows(cursor: incremental[datetime] = default) -> Iterator[Any]:
         place = current_place()

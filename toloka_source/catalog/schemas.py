@@ -16,6 +16,7 @@ YES_NO = pa.bool_()
 
 _JSON_KEY = b"json"
 _DESCRIPTION_KEY = b"description"
+_REFERS_TO_KEY = b"refers_to"
 
 
 def _column(name: str, kind: pa.DataType, description: str) -> pa.Field:
@@ -28,6 +29,12 @@ def _json(name: str, description: str) -> pa.Field:
     return pa.field(name, TEXT, metadata=metadata)
 
 
+def _id_in(resource: str, name: str, description: str) -> pa.Field:
+    """Return a column that holds the `id` of another resource's objects."""
+    column = _column(name, TEXT, description)
+    return column.with_metadata({**column.metadata, _REFERS_TO_KEY: resource.encode()})
+
+
 def is_json(field: pa.Field) -> bool:
     """Tell whether a column holds JSON text."""
     return _JSON_KEY in (field.metadata or {})
@@ -36,6 +43,12 @@ def is_json(field: pa.Field) -> bool:
 def description(field: pa.Field) -> str:
     """Return what a column means, in a few words."""
     return bytes(field.metadata[_DESCRIPTION_KEY]).decode()
+
+
+def refers_to(field: pa.Field) -> str | None:
+    """Return the resource whose `id` a column holds; None if it is no such column."""
+    name = field.metadata.get(_REFERS_TO_KEY)
+    return name and bytes(name).decode()
 
 
 def unknown_column(name: str) -> pa.Field:
@@ -70,7 +83,7 @@ PROJECTS: pa.Schema = pa.schema(
 TRAININGS: pa.Schema = pa.schema(
     [
         _column("id", TEXT, "the training's id, a decimal number"),
-        _column("project_id", TEXT, "id of its project"),
+        _id_in("projects", "project_id", "id of its project"),
         _column("private_name", TEXT, "name that only the requester sees"),
         _column("inherited_instructions", YES_NO, "whether the project's instructions are used"),
         _column("public_instructions", TEXT, "instructions of its own, in HTML"),

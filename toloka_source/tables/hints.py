@@ -1,12 +1,11 @@
 """The hints of dlt's that a resource has: what its columns are, and what only a run tells."""
 
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 import dlt
 import pyarrow as pa
-from dlt.common.schema.typing import C_DLT_ID, TColumnSchema, TTableSchema
+from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID, TColumnSchema, TTableReferenceInline, TTableSchema
 from dlt.extract import DltResource
 
 from toloka_source import _dlt
@@ -32,13 +31,14 @@ def column_hints(field: pa.Field) -> TColumnSchema:
 class RunHints:
     """What only a run tells: hints that its destination and its write disposition ask for, and unknown columns."""
 
-    def __init__(self, known: Iterable[str]) -> None:
+    def __init__(self, schema: pa.Schema) -> None:
         """Begin with none; one object for a resource and all its copies.
 
         Args:
-            known: The resource's own columns.
+            schema: The resource's own columns.
         """
-        self._known = frozenset(known)
+        self._schema = schema
+        self._known = {*schema.names, C_DLT_LOAD_ID, C_DLT_ID}
         self._unknown: set[str] = set()
         self._has_format = False
 
@@ -52,6 +52,7 @@ class RunHints:
         self._unknown.clear()
         if resource.has_dynamic_table_name:
             return False  # dlt takes it for rows alone, which a map of the user's makes: they keep empty texts
+        _refer(resource, self._schema)
         table = resource.compute_table_schema()
         if place and place.dialect == "postgres":
             if "file_format" not in table:
@@ -82,6 +83,24 @@ class RunHints:
             self._unknown |= set(new)
             log.warning("%s: fields that are not documented: %s", resource, ", ".join(new))
         return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=[column_hints(field) for field in unknown]))
+
+
+def _refer(resource: DltResource, schema: pa.Schema) -> None:
+    """Tell dlt which tables the columns refer to: it joins by that, and draws it.
+
+    Only those that the run loads, by the names that they have in it: dlt draws nothing where it lacks one.
+    """
+    selected = dlt.current.source().selected_resources
+    for field in schema:
+        other = selected.get(schemas.refers_to(field) or "")
+        if other is not None and not other.has_dynamic_table_name:
+            reference: TTableReferenceInline = {
+                "cardinality": "many_to_one",
+                "columns": [field.name],
+                "referenced_table": str(other.table_name),
+                "referenced_columns": ["id"],
+            }
+            resource.apply_hints(references=[reference])
 
 
 def _forget_format(*tables: str) -> None:
