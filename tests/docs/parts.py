@@ -81,11 +81,15 @@ def _subparsers() -> Any:
 
 
 def _option(action: argparse.Action) -> tuple[str, str]:
-    value = ""
-    if action.nargs != 0:
-        value = " " + (str(action.metavar) if action.metavar else f"{{{','.join(action.choices)}}}" if action.choices else action.dest.upper())
     said = (action.help or "") % {"default": action.default}
-    return f"`{action.option_strings[-1]}{value}`", f"{said}; required" if action.required else said
+    return f"`{action.option_strings[-1]}{_value(action)}`", f"{said}; required" if action.required else said
+
+
+def _value(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return ""
+    choices = "|".join(action.choices or ())
+    return f" {action.metavar or choices or action.dest.upper()}{' ...' if action.nargs == '+' else ''}"
 
 
 def arguments() -> str:

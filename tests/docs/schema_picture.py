@@ -21,22 +21,37 @@ FILE = Path(__file__).parents[2] / "docs" / "pictures" / "schema.svg"
 _TYPES = {**TYPE_NAMES, schemas.YES_NO: "bool"}
 """As dlt calls them."""
 
+_ROOM = "&#160;" * 3
+"""Between a column's name and its type: letters can be wider where the picture is looked at."""
+
 
 def is_stale() -> bool:
     """Tell whether the picture has other tables, columns, types or references than the code."""
     text = FILE.read_text() if FILE.exists() else ""
-    shown = [unescape(word).strip() for word in findall(r"<text [^>]*>(.*?)</text>", text)]
-    expected = [word for name in ENDPOINTS for word in _words(name)]
     references = sum(schemas.refers_to(field) is not None for one in ENDPOINTS.values() for field in one.schema)
-    return [word for word in shown if word not in ("NN", "_dlt_load_id", "")] != expected or text.count('class="edge"') != references
+    return _shown(text) != _expected() or text.count('class="edge"') != references
 
 
-def _words(name: str) -> list[str]:
-    """Return what is to be read of a table."""
-    words = [name]
-    for field in ENDPOINTS[name].schema:
-        words += [field.name, "json" if schemas.is_json(field) else _TYPES[field.type]]
-    return words
+def _shown(text: str) -> dict[str, list[str]]:
+    """Return what is to be read of each table in a picture."""
+    tables: dict[str, list[str]] = {}
+    words: list[str] = []
+    for found in findall(r"<text [^>]*>(.*?)</text>", text):
+        word = unescape(found).strip()
+        if word in ENDPOINTS:
+            words = tables.setdefault(word, [])
+        elif word not in ("", "NN"):
+            words.append(word)
+    return tables
+
+
+def _expected() -> dict[str, list[str]]:
+    tables = {}
+    for name, endpoint in ENDPOINTS.items():
+        kinds = ["json" if schemas.is_json(field) else _TYPES[field.type] for field in endpoint.schema]
+        columns = [*zip(endpoint.schema.names, kinds, strict=True), ("_dlt_load_id", "text")]
+        tables[name] = [word for column in columns for word in column]
+    return tables
 
 
 def draw() -> None:
@@ -45,7 +60,7 @@ def draw() -> None:
         pipeline = dlt.pipeline("picture", folder, destination="duckdb", dataset_name="toloka_data")
         pipeline.extract(toloka(token="any", base_url=api.base_url))  # noqa: S106 - no secret
         drawn = pipeline.default_schema.to_dot(include_dlt_tables=False)
-    # not every machine's letters have dlt's key
-    drawn = drawn.replace("🔑", "")
+    # dlt's key is in few fonts
+    drawn = drawn.replace("🔑", "").replace('<td align="right"><font>', f'<td align="right"><font>{_ROOM}')
     svg = subprocess.run(["dot", "-Tsvg"], input=drawn, capture_output=True, text=True, check=True).stdout  # noqa: S607
     FILE.write_text(svg)
