@@ -1,8 +1,8 @@
 """Toloka in Airflow: `toloka` loads what is new, `toloka_backfill` loads a stretch of time, many windows at once.
 
 Put this file into the folder of DAGs. It needs `toloka-source[airflow]`, the connection `toloka` and the pool `toloka`;
-the README says how to make them. While Airflow reads it nothing is asked for: dlt is imported, and the connection
-looked up, when a task runs.
+docs/guides/airflow.md says how to make them. While Airflow reads it nothing is asked for: dlt is imported, and the
+connection looked up, when a task runs.
 """
 
 import json

@@ -81,10 +81,10 @@ def test_extra_may_hold_each_argument_but_those_that_are_set_otherwise() -> None
     assert set(run_path(str(DAG_FILE))["EXTRA"]) == arguments | {"destination", "dataset", "credentials"}
 
 
-def test_the_readme_has_what_extra_may_hold() -> None:
-    section = (DAG_FILE.parents[1] / "README.md").read_text().partition("\n## Airflow\n")[2].partition("\n## ")[0]
+def test_the_guide_has_what_extra_may_hold() -> None:
+    guide = (DAG_FILE.parents[1] / "docs" / "guides" / "airflow.md").read_text()
     for name in run_path(str(DAG_FILE))["EXTRA"]:
-        assert f"`{name}`" in section
+        assert f"`{name}`" in guide
 
 
 def test_the_schedule_is_hourly_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The results as pictures that a README can show. Needs matplotlib."""
+"""The results as pictures that the documentation can show. Needs matplotlib."""
 
 from collections.abc import Sequence
 from pathlib import Path

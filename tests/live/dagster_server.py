@@ -79,7 +79,7 @@ class DagsterServer:
 
 @contextmanager
 def dagster_server(folder: Path, settings: Mapping[str, str]) -> Iterator[DagsterServer]:
-    """Run `dagster dev` by the README: its dagster.yaml, its definitions, these environment variables.
+    """Run `dagster dev` by its guide: the dagster.yaml, its definitions, these environment variables.
 
     Raises:
         TimeoutError: It doesn't start; says what it said.

@@ -1,6 +1,6 @@
 """The DAGs in a real Airflow: on schedule, killed, back-filled, and looked at in a browser.
 
-`TOLOKA_PICTURES=docs/pictures` keeps the pictures that the README shows.
+`TOLOKA_PICTURES=docs/pictures` keeps the pictures that the documentation shows.
 """
 
 import json
@@ -30,7 +30,7 @@ TOKEN = "token-of-the-live-tests"  # noqa: S105 - the emulator's
 SECONDS = 60
 """How long to wait for anything."""
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "airflow.md").read_text()
 
 
 class Killer:
@@ -65,7 +65,7 @@ def api() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def server(api: Emulator, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
-    """Run Airflow, set up by the README: a pool and a connection."""
+    """Run Airflow, set up by its guide: a pool and a connection."""
     folder = tmp_path_factory.mktemp("airflow")
     settings = {
         "TOLOKA_SCHEDULE": "* * * * * */10",
@@ -73,7 +73,7 @@ def server(api: Emulator, postgres: str, tmp_path_factory: pytest.TempPathFactor
         "DLT_DATA_DIR": str(folder / "dlt"),
         "RUNTIME__LOG_LEVEL": "INFO",
     }
-    example = re.search(r"^## Airflow\n.*?```py\n(.*?)```", README, re.DOTALL | re.MULTILINE)
+    example = re.search(r"```py\n(.*?)```", GUIDE, re.DOTALL)
     assert example
     with airflow_server(folder, settings, after_projects=example[1]) as running:
         running.call("POST", "pools", name="toloka", slots=4)

@@ -1,4 +1,4 @@
-"""This project, as its README says: `load` on the source."""
+"""This project, as its documentation says: `load` on the source."""
 
 import dlt
 
