@@ -26,7 +26,7 @@ def main() -> int:
             schema_picture.draw()
         elif not check:
             page.write_text(current(page))
-        print(f"{'stale' if check else 'written'}: {page.relative_to(DOCS.parent)}")
+        sys.stdout.write(f"{'stale' if check else 'written'}: {page.relative_to(DOCS.parent)}\n")
     return 1 if check and stale else 0
 
 

@@ -1,4 +1,4 @@
-"""What of the documentation is made from the code: tables of columns, options, arguments, filters, errors and faults."""
+"""What of the documentation is made from the code: columns, options, arguments, filters, errors, faults, modules."""
 
 import argparse
 import inspect
@@ -127,7 +127,7 @@ def _filters(name: str) -> Iterator[tuple[str, str, str]]:
 def error_tree() -> str:
     """Return the errors, and what to do about them."""
     tree = (errors.__doc__ or "").partition("\n\n")[2]
-    return f"```text\n{tree}\n```"
+    return f"```text\n{tree.strip()}\n```"
 
 
 def modules() -> str:

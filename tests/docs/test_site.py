@@ -166,14 +166,14 @@ def test_the_example_of_a_back_fill_is_a_script(api: Emulator, own_folder: Path)
 
 
 def commands() -> list[str]:
-    """Return each call of our command in the shell's lines, crontabs and units."""
-    code = [block for text in TEXTS for language in ("sh", "cron", "ini") for block in blocks(text, language)]
-    lines = "\n".join(code).replace("\\\n", " ")
-    return re.findall(r"(?:toloka-source|scripts/demo)(?: [^|#&>\n]*)?$|(?:toloka-source|scripts/demo) [^|#&>\n]*", lines, re.MULTILINE)
+    """Return the words after each call of our command in the shell's lines, crontabs and units."""
+    code = "\n".join(block for text in TEXTS for kind in ("sh", "cron", "ini") for block in blocks(text, kind))
+    lines = re.sub("#.*|>> .*", "", code.replace("\\\n", " "))
+    found = re.findall(r"(?:^|[ /=])(toloka-source|scripts/demo)(?: (.*))?$", lines, re.MULTILINE)
+    return [("demo " if command == "scripts/demo" else "") + words for command, words in found]
 
 
 def test_commands_have_options_that_there_are() -> None:
     assert len(commands()) > 10
-    for command in commands():
-        words = shlex.split(command.replace("scripts/demo", "toloka-source demo"))[1:]
-        assert command_parser().parse_args(words).command
+    for words in commands():
+        assert command_parser().parse_args(shlex.split(words)).command
