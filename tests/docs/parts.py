@@ -81,15 +81,14 @@ def _subparsers() -> Any:
 
 
 def _option(action: argparse.Action) -> tuple[str, str]:
-    said = (action.help or "") % {"default": action.default}
-    return f"`{action.option_strings[-1]}{_value(action)}`", f"{said}; required" if action.required else said
-
-
-def _value(action: argparse.Action) -> str:
-    if action.nargs == 0:
-        return ""
-    choices = "|".join(action.choices or ())
-    return f" {action.metavar or choices or action.dest.upper()}{' ...' if action.nargs == '+' else ''}"
+    value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
+    more = " ..." if action.nargs == "+" else ""
+    said = [(action.help or "") % {"default": action.default}]
+    if action.choices:
+        said.append(f"one of {', '.join(action.choices)}")
+    if action.required:
+        said.append("required")
+    return f"`{action.option_strings[-1]}{value}{more}`", "; ".join(said)
 
 
 def arguments() -> str:
@@ -146,7 +145,7 @@ def _room(name: str) -> Iterator[tuple[str, str]]:
     yield f"**`{name}/`**", _first_line(folder / "__init__.py")
     for path in sorted(folder.glob("*.py")):
         if not path.name.startswith("__"):
-            yield f"`{name}/{path.name}`", _first_line(path)
+            yield f"`{path.name}`", _first_line(path)
 
 
 def _first_line(path: Path) -> str:

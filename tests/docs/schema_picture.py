@@ -21,8 +21,13 @@ FILE = Path(__file__).parents[2] / "docs" / "pictures" / "schema.svg"
 _TYPES = {**TYPE_NAMES, schemas.YES_NO: "bool"}
 """As dlt calls them."""
 
-_ROOM = "&#160;" * 3
-"""Between a column's name and its type: letters can be wider where the picture is looked at."""
+_CHANGES = {
+    "🔑": "",  # few fonts have it
+    '<td align="right"><font>': f'<td align="right"><font>{"&#160;" * 3}',  # letters may be wider where it is looked at
+    "node [penwidth=0": "node [shape=plain, penwidth=0",  # else there is an ellipse around each table
+    'rankdir="BT", ranksep=5, layout="twopi"': 'rankdir="RL", layout="dot"',  # that is for many tables
+}
+"""What is changed of dlt's drawing."""
 
 
 def is_stale() -> bool:
@@ -60,7 +65,7 @@ def draw() -> None:
         pipeline = dlt.pipeline("picture", folder, destination="duckdb", dataset_name="toloka_data")
         pipeline.extract(toloka(token="any", base_url=api.base_url))  # noqa: S106 - no secret
         drawn = pipeline.default_schema.to_dot(include_dlt_tables=False)
-    # dlt's key is in few fonts
-    drawn = drawn.replace("🔑", "").replace('<td align="right"><font>', f'<td align="right"><font>{_ROOM}')
+    for old, new in _CHANGES.items():
+        drawn = drawn.replace(old, new)
     svg = subprocess.run(["dot", "-Tsvg"], input=drawn, capture_output=True, text=True, check=True).stdout  # noqa: S607
     FILE.write_text(svg)
