@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from tests.docs import schema_picture
-from tests.docs.pages import DOCS, current, pages
+from tests.docs.pages import ROOT, current, texts
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.docs", description="Write what is made from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing, only say what is stale")
     check = parser.parse_args().check
-    stale = [page for page in pages() if page.read_text() != current(page)]
+    stale = [page for page in texts() if page.read_text() != current(page)]
     if schema_picture.is_stale():
         stale.append(schema_picture.FILE)
     for page in stale:
@@ -26,7 +26,7 @@ def main() -> int:
             schema_picture.draw()
         elif not check:
             page.write_text(current(page))
-        sys.stdout.write(f"{'stale' if check else 'written'}: {page.relative_to(DOCS.parent)}\n")
+        sys.stdout.write(f"{'stale' if check else 'written'}: {page.relative_to(ROOT)}\n")
     return 1 if check and stale else 0
 
 

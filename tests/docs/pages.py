@@ -16,8 +16,13 @@ _PART = re.compile(r"(<!-- begin: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def pages() -> list[Path]:
-    """Return all pages in their order."""
+    """Return the pages of the site in their order."""
     return sorted(DOCS.rglob("*.md"))
+
+
+def texts() -> list[Path]:
+    """Return the pages, and what stands beside them."""
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *pages()]
 
 
 def current(page: Path, parts: dict[str, Callable[[], str]] = PARTS) -> str:

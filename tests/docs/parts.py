@@ -4,7 +4,7 @@ import argparse
 import inspect
 import re
 import tomllib
-from ast import get_docstring, parse
+from ast import FunctionDef, get_docstring, parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -152,6 +152,13 @@ def _first_line(path: Path) -> str:
     return (get_docstring(parse(path.read_text())) or "").partition("\n")[0]
 
 
+def sessions() -> str:
+    """Return the sessions of the checks, and what each does."""
+    functions = [node for node in parse((ROOT / "noxfile.py").read_text()).body if isinstance(node, FunctionDef)]
+    named = [node for node in functions if node.decorator_list]
+    return table(("session", "what it does"), ((f"`{node.name}`", get_docstring(node) or "") for node in named))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     **{f"columns of {name}": partial(columns, schema) for name, schema in TABLES.items()},
     **{f"columns of view {name}": partial(view, name) for name in VIEWS},
@@ -162,5 +169,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "errors": error_tree,
     "faults": fault_table,
     "modules": modules,
+    "sessions": sessions,
 }
 """The parts by their names."""

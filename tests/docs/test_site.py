@@ -13,7 +13,7 @@ import pytest
 import toloka_source
 from tests.bi.test_connections import ROLE
 from tests.docs import schema_picture
-from tests.docs.pages import DOCS, ROOT, blocks, current, pages, parts_of
+from tests.docs.pages import DOCS, ROOT, blocks, current, parts_of, texts
 from tests.docs.parts import PARTS
 from toloka_source import ENDPOINTS, errors
 from toloka_source.bi.view_schemas import VIEWS
@@ -21,7 +21,7 @@ from toloka_source.cli.options import command_parser
 from toloka_source.emulator import Emulator
 
 README = ROOT / "README.md"
-TEXTS = [README, ROOT / "CONTRIBUTING.md", *pages()]
+TEXTS = texts()
 ANYWHERE = "\n".join(text.read_text() for text in TEXTS)
 
 
@@ -33,13 +33,13 @@ def name(path: Path) -> str:
 # what is made from the code
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", TEXTS, ids=name)
 def test_what_is_made_from_the_code_is_current(page: Path) -> None:
     assert page.read_text() == current(page), "write it: python -m tests.docs"
 
 
 def test_each_part_stands_once() -> None:
-    assert sorted(part for page in pages() for part in parts_of(page)) == sorted(PARTS)
+    assert sorted(part for page in TEXTS for part in parts_of(page)) == sorted(PARTS)
 
 
 def test_a_stale_part_is_found(own_folder: Path) -> None:
