@@ -6,7 +6,7 @@
     tables/        one run of one resource                           pages -> pyarrow.Table
     source.py      the dlt source: a resource for each endpoint, merged on id
     bi/            views for BI tools, and a page with charts
-    loading/       one run of a pipeline: settle, load, report, views
+    loading/       one run of a pipeline: recover, load, report, views
     backfills/     a range of time in windows, many at once
     cli/           the command `toloka-source`
 

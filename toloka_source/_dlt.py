@@ -202,7 +202,7 @@ def drop_staging(pipeline: dlt.Pipeline) -> None:
                     client.sql_client.drop_dataset()
 
 
-class MergeInTurn(SqlMergeFollowupJob):
+class LockedMerge(SqlMergeFollowupJob):
     """dlt's merge, except that it locks its table first."""
 
     @classmethod
@@ -215,7 +215,7 @@ class MergeInTurn(SqlMergeFollowupJob):
         ]
 
 
-class PostgresInTurn(postgres):
+class PostgresLocked(postgres):
     """dlt's destination, except that merges of one table wait for each other, also for those that don't lock.
 
     dlt merges by deleting the rows that come again, then inserting them. Two processes that do so at once for the same
@@ -243,6 +243,6 @@ class PostgresInTurn(postgres):
             def _create_merge_followup_jobs(
                 self, table_chain: Sequence[PreparedTableSchema]
             ) -> list[FollowupJobRequest]:
-                return [MergeInTurn.from_table_chain(table_chain, self.sql_client)]
+                return [LockedMerge.from_table_chain(table_chain, self.sql_client)]
 
         return Client

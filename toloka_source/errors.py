@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from toloka_source.window import Window
@@ -44,12 +44,27 @@ def shortened(text: str, length: int = _LONGEST) -> str:
     return f"{text[: length - end - 5]} ... {text[-end:]}"
 
 
+def one_line(text: object) -> str:
+    """Return a text, such as an error's, without line breaks and other characters that no terminal should get."""
+    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+
+
+def check_choice(field: str, value: object, known: Collection[object]) -> None:
+    """Check that a setting is one of those that are known.
+
+    Raises:
+        ConfigurationError: It isn't; says which are.
+    """
+    if value not in known:
+        raise ConfigurationError(field, value, f"unknown; use one of {', '.join(map(str, known))}")
+
+
 class TolokaError(Exception):
     """Base of all errors of this package; its text is one line, of at most 300 characters, that says what to do."""
 
     def __init__(self, message: str = "") -> None:
         """Keep the line."""
-        super().__init__(shortened(message))
+        super().__init__(shortened(one_line(message)))
 
 
 class ConfigurationError(TolokaError):

@@ -12,7 +12,7 @@ from dlt.common.schema.typing import TTableFormat
 from toloka_source.api.client import Client, RetryPolicy
 from toloka_source.api.connection import base_address
 from toloka_source.catalog.endpoints import ENDPOINTS
-from toloka_source.errors import ConfigurationError
+from toloka_source.errors import ConfigurationError, check_choice
 from toloka_source.times import parse_time
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,8 +118,7 @@ def check_settings(
 
 def _check_filters(filters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     for name, of_resource in filters.items():
-        if name not in ENDPOINTS:
-            raise ConfigurationError("filters", name, f"unknown resource; use one of {', '.join(ENDPOINTS)}")
+        check_choice("filters", name, ENDPOINTS)
         if not isinstance(of_resource, Mapping):
             raise ConfigurationError(f"filters.{name}", of_resource, "must be a table of filters and values")
     return {name: ENDPOINTS[name].check_filters(of_resource) for name, of_resource in filters.items()}

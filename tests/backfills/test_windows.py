@@ -265,7 +265,7 @@ def test_windows_wait_for_each_other_on_duckdb(
         assert year.requests == []
     waiting.join()
     assert caplog.messages[0] == (
-        f"DuckDB takes one process at a time: waiting until another window is loaded into {file}"
+        f"waiting until another process has loaded into {file}"
     )
     assert len(year.requests) == 3
     assert not Path(f"{file}.lock").exists()

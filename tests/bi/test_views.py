@@ -18,7 +18,7 @@ from tests.bi.views_place import Place, Row, fields_of, in_order, projects_of, r
 from tests.conftest import NOON, fill
 from toloka_source import ENDPOINTS, errors, load
 from toloka_source.bi import view_sql, views
-from toloka_source.bi.view_schemas import NUMBER, VIEWS
+from toloka_source.bi.view_schemas import DOUBLE, VIEWS
 from toloka_source.catalog import schemas
 from toloka_source.emulator import MISSING, Account, Clock, Emulator, Fault
 from toloka_source.tables import resource_run
@@ -294,10 +294,10 @@ def test_loads_has_a_row_for_each_run(place: Place, clock: Clock) -> None:
 
 def test_columns_types_and_comments(place: Place) -> None:
     place.load()
-    names = {schemas.TEXT: "text", schemas.TIME: "timestamp with time zone", schemas.WHOLE: "bigint"}
-    names |= {schemas.YES_NO: "boolean", NUMBER: "double precision"}
+    names = {schemas.TEXT: "text", schemas.TIMESTAMP: "timestamp with time zone", schemas.INTEGER: "bigint"}
+    names |= {schemas.BOOLEAN: "boolean", DOUBLE: "double precision"}
     if not place.is_postgres:
-        names |= {schemas.TEXT: "varchar", NUMBER: "double"}
+        names |= {schemas.TEXT: "varchar", DOUBLE: "double"}
     query = """
         SELECT table_name, column_name, lower(data_type) AS kind FROM information_schema.columns
         WHERE table_schema = 'toloka_bi' ORDER BY table_name, ordinal_position

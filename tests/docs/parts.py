@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tests.api.test_faults import fault_table
 from toloka_source import ENDPOINTS, errors, toloka
-from toloka_source.bi.view_schemas import NUMBER, VIEWS
+from toloka_source.bi.view_schemas import DOUBLE, VIEWS
 from toloka_source.catalog import schemas
 from toloka_source.cli.options import command_parser
 from toloka_source.errors import ConfigurationError
@@ -29,10 +29,10 @@ TABLES: Mapping[str, pa.Schema] = {
 
 TYPE_NAMES = {
     schemas.TEXT: "text",
-    schemas.TIME: "timestamp",
-    schemas.WHOLE: "bigint",
-    schemas.YES_NO: "boolean",
-    NUMBER: "double",
+    schemas.TIMESTAMP: "timestamp",
+    schemas.INTEGER: "bigint",
+    schemas.BOOLEAN: "boolean",
+    DOUBLE: "double",
 }
 
 

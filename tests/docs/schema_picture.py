@@ -18,7 +18,7 @@ from toloka_source.emulator import Account, Emulator
 
 FILE = Path(__file__).parents[2] / "docs" / "pictures" / "schema.svg"
 
-_TYPES = {**TYPE_NAMES, schemas.YES_NO: "bool"}
+_TYPES = {**TYPE_NAMES, schemas.BOOLEAN: "bool"}
 """As dlt calls them."""
 
 _CHANGES = {

@@ -355,10 +355,10 @@ def test_changes_from_other_threads_while_serving(empty: Emulator) -> None:
     done = threading.Event()
 
     def work(seed: int) -> None:
-        dice = random.Random(seed)  # noqa: S311 - any choice will do
+        rng = random.Random(seed)  # noqa: S311 - any choice will do
         while not done.is_set():
             empty.account.create_project(private_comment=MISSING)
-            empty.account.edit_project(dice.choice(empty.account.ids("projects")), public_name="edited")
+            empty.account.edit_project(rng.choice(empty.account.ids("projects")), public_name="edited")
 
     workers = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
     for worker in workers:

@@ -302,7 +302,7 @@ def test_fields_that_appear_later(store: Store, attach: Attach, clock: Clock, ow
 def test_an_empty_account_gets_its_tables(attach: Attach, kind: str, clock: Clock) -> None:
     store = attach()
     assert loaded(store) == [0, 0]
-    names = dict(zip((schemas.TEXT, schemas.TIME, schemas.WHOLE, schemas.YES_NO), TYPES[kind], strict=False))
+    names = dict(zip((schemas.TEXT, schemas.TIMESTAMP, schemas.INTEGER, schemas.BOOLEAN), TYPES[kind], strict=False))
     for table, endpoint in ENDPOINTS.items():
         assert store.rows(table) == []
         columns = {

@@ -208,8 +208,8 @@ def test_killed_again_while_it_heals(runs: Runs, steps: int, left: float, step: 
 
 @pytest.mark.parametrize("number", MOMENTS)
 def test_killed_at_a_random_moment(runs: Runs, duration: float, number: int) -> None:
-    dice = random.Random(number)  # noqa: S311 - no secret
-    moment = max(dice.random(), dice.random()) * duration  # rather late, where the data is on its way
+    rng = random.Random(number)  # noqa: S311 - no secret
+    moment = max(rng.random(), rng.random()) * duration  # rather late, where the data is on its way
     runs.restore(is_empty=number % 4 == 0)
     answer = runs.run(seconds=moment)
     assert answer["code"] in {0, KILLED}

@@ -95,15 +95,15 @@ def test_tables_can_be_forgotten(warehouse: Warehouse) -> None:
 
 def test_merges_lock_their_table(postgres_database: str, monkeypatch: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
     locked = []
-    generate = _dlt.MergeInTurn.generate_sql
+    generate = _dlt.LockedMerge.generate_sql
 
     def note(*arguments: Any) -> list[str]:
         statements = generate(*arguments)
         locked.append(statements[0])
         return statements
 
-    monkeypatch.setattr(_dlt.MergeInTurn, "generate_sql", note)
-    pipeline = dlt.pipeline("toloka", destination=_dlt.PostgresInTurn(postgres_database), dataset_name="toloka_data")
+    monkeypatch.setattr(_dlt.LockedMerge, "generate_sql", note)
+    pipeline = dlt.pipeline("toloka", destination=_dlt.PostgresLocked(postgres_database), dataset_name="toloka_data")
     load(pipeline, warehouse.source())
     said = "dlt doesn't ask its client for merge jobs any more: windows that are loaded side by side double rows"
     assert len(locked) == 2, said
@@ -117,4 +117,4 @@ def test_a_client_without_that_hook_is_refused(monkeypatch: pytest.MonkeyPatch) 
         if "_create_merge_followup_jobs" in vars(kind):
             monkeypatch.delattr(kind, "_create_merge_followup_jobs")
     with pytest.raises(AttributeError):
-        _ = _dlt.PostgresInTurn("postgresql://nobody@127.0.0.1/none").client_class
+        _ = _dlt.PostgresLocked("postgresql://nobody@127.0.0.1/none").client_class

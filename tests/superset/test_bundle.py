@@ -6,10 +6,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.superset.superset_server import FILES
-from toloka_source.bi.view_schemas import NUMBER, VIEWS
-from toloka_source.catalog.schemas import TEXT, TIME, WHOLE, YES_NO
+from toloka_source.bi.view_schemas import DOUBLE, VIEWS
+from toloka_source.catalog.schemas import BOOLEAN, INTEGER, TEXT, TIMESTAMP
 
-TYPES = {TEXT: "VARCHAR", TIME: "TIMESTAMPTZ", WHOLE: "BIGINT", YES_NO: "BOOLEAN", NUMBER: "DOUBLE PRECISION"}
+TYPES = {TEXT: "VARCHAR", TIMESTAMP: "TIMESTAMPTZ", INTEGER: "BIGINT", BOOLEAN: "BOOLEAN", DOUBLE: "DOUBLE PRECISION"}
 MORE = {"quality_rules": {"owner_id", "created_at"}}
 """What a dataset's own query joins."""
 
@@ -22,4 +22,6 @@ def test_columns(path: Path) -> None:
         for column in dataset["columns"]
         if "expression" not in column and column["column_name"] not in MORE.get(dataset["table_name"], ())
     }
-    assert columns == {field.name: (TYPES[field.type], field.type == TIME) for field in VIEWS[dataset["table_name"]]}
+    assert columns == {
+        field.name: (TYPES[field.type], field.type == TIMESTAMP) for field in VIEWS[dataset["table_name"]]
+    }

@@ -159,8 +159,7 @@ def base_address(environment: str, base_url: str | None) -> str:
         ConfigurationError: An unknown environment, or an address that can't be used; `http://` would show the token
             to everybody on the way, so it is taken for this machine alone.
     """
-    if environment not in HOSTS:
-        raise errors.ConfigurationError("environment", environment, f"unknown; use one of {', '.join(HOSTS)}")
+    errors.check_choice("environment", environment, HOSTS)
     if base_url is None:
         return HOSTS[environment]
     base_url = base_url.strip()

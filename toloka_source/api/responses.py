@@ -194,11 +194,7 @@ def _error_body(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return _one_line(str(value)) if isinstance(value, str | int) else None
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text[:_QUOTED]).split())
+    return errors.one_line(str(value)[:_QUOTED]) if isinstance(value, str | int) else None
 
 
 def is_html(response: requests.Response, body: bytes = b"") -> bool:
@@ -208,5 +204,5 @@ def is_html(response: requests.Response, body: bytes = b"") -> bool:
 
 def _said_by_proxy(body: bytes) -> str:
     title = re.search(rb"<title[^>]*>([^<]*)", body[:10_000], re.IGNORECASE)
-    name = repr(_one_line(title[1].decode(errors="replace"))) if title else "a page without a title"
+    name = repr(errors.one_line(title[1][:_QUOTED].decode(errors="replace"))) if title else "a page without a title"
     return f"a proxy answered in HTML instead of the API: {name}"

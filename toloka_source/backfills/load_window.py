@@ -1,8 +1,8 @@
-"""A range of time in windows, and a window loaded on its own, beside any number of others.
+"""The load of one window, beside loads of any number of other windows.
 
-A window's load shares with nobody what dlt keeps between two loads: the working folder, the staging dataset and the
-state. It needs no state, so it neither reads nor stores any; of the regular pipeline it has the name, and so the
-configuration, alone.
+dlt keeps three things between two loads: a working folder, a staging dataset and the state. Two loads that share them
+lose rows, so the load of a window has a folder and a staging dataset of its own, and neither reads nor stores a state.
+It bears the name of the regular pipeline, by which dlt finds the configuration.
 """
 
 import logging
@@ -21,20 +21,20 @@ from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.helpers import retry_load, retry_schema_update
 from dlt.pipeline.progress import TCollectorArg
-from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from toloka_source._dlt import DUCKDB, POSTGRES, PostgresInTurn, copied, drop_staging, forget_tables
+from toloka_source._dlt import DUCKDB, POSTGRES, PostgresLocked, copied, drop_staging, forget_tables
 from toloka_source.backfills.windows import window_name
 from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.destinations.failures import translated
-from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError
+from toloka_source.errors import ConfigurationError, DestinationLockedError, check_choice
+from toloka_source.loading.lock import locked
 from toloka_source.loading.reports import resource_reports
 from toloka_source.report import LoadReport, ResourceReport
 from toloka_source.source import toloka
-from toloka_source.tables.noise import only_own_packages
+from toloka_source.tables.log_filters import quiet_package_warnings
 from toloka_source.window import Window
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def load_window(
         try:
             reports, info = _run(pipeline, source)
             if views:
-                with _turn(pipeline):
+                with _duckdb_lock(pipeline):
                     publish(pipeline, reports, monotonic() - started, views_in)
         except (PipelineStepFailed, DestinationException) as error:
             cause = translated(error)
@@ -116,8 +116,7 @@ def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), *
     for name in {"start_date", "end_date"} & arguments.keys():
         raise ConfigurationError(name, arguments[name], "is the window's own; leave it out")
     for name in resources:
-        if name not in ENDPOINTS:
-            raise ConfigurationError("resources", name, f"unknown; use one of {', '.join(ENDPOINTS)}")
+        check_choice("resources", name, ENDPOINTS)
     build = toloka.clone(name=_SCHEMA, section=_PIPELINE)
     return build(start_date=window.start, end_date=window.end, **arguments).with_resources(*resources)
 
@@ -126,18 +125,12 @@ def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), *
 def _own_folder(folder: Path) -> Iterator[Path]:
     """Keep a folder for this window: empty at first, gone at the end."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise BusyError(f"another process loads the window {folder.name!r}: wait until it ends") from None
-    try:
+    with locked(folder, f"another process loads the window {folder.name!r}"):
         shutil.rmtree(folder, ignore_errors=True)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def known_destination(reference: Any) -> Destination[Any, Any]:  # noqa: ANN401 - a name, or a destination
@@ -156,7 +149,7 @@ def known_destination(reference: Any) -> Destination[Any, Any]:  # noqa: ANN401 
 def _own_destination(destination: Any, window: Window) -> Destination[Any, Any]:  # noqa: ANN401
     """Return the destination with a staging dataset of the window's own, and merges in turn where dlt's collide."""
     given = known_destination(destination)
-    own: Destination[Any, Any] = copied(given, {}, PostgresInTurn if given.destination_type == POSTGRES else None)
+    own: Destination[Any, Any] = copied(given, {}, PostgresLocked if given.destination_type == POSTGRES else None)
     layout = "staging_dataset_name_layout"
     if layout in own.spec.get_resolvable_fields():
         configured = own.config_params.get(layout) or dlt.config.get(f"destination.{own.destination_name}.{layout}")
@@ -165,40 +158,31 @@ def _own_destination(destination: Any, window: Window) -> Destination[Any, Any]:
 
 
 def _run(pipeline: dlt.Pipeline, source: DltSource) -> tuple[list[ResourceReport], LoadInfo]:
-    with _turn(pipeline):
-        _sweep(pipeline)  # what a killed load of this window left; and better now than after the API was read
+    with _duckdb_lock(pipeline):
+        _clean_up(pipeline)  # what a killed load of this window left; and better now than after the API was read
     pipeline.extract(source)
-    with only_own_packages():
+    with quiet_package_warnings():
         pipeline.normalize()
-    with only_own_packages(), _turn(pipeline):
+    with quiet_package_warnings(), _duckdb_lock(pipeline):
         try:
             info = _load(pipeline)
         finally:
-            _sweep(pipeline)
+            _clean_up(pipeline)
     return [*resource_reports(pipeline, source)], info
 
 
 @contextmanager
-def _turn(pipeline: dlt.Pipeline) -> Iterator[None]:
+def _duckdb_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
     """Wait until no other window is loaded into this DuckDB file."""
     database = getattr(pipeline.destination_client().config.credentials, "database", "")
     if pipeline.destination.destination_type != DUCKDB or not Path(database).is_absolute():
         yield
         return
-    lock = FileLock(f"{database}.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        log.warning("DuckDB takes one process at a time: waiting until another window is loaded into %s", database)
-        lock.acquire()
-    try:
+    with locked(Path(database)):
         yield
-    finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
 
 
-def _passes(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     """Tell whether to try again: windows that meet may have wanted the same table or column."""
     if isinstance(error, DestinationException | PipelineStepFailed):
         return not isinstance(translated(error), DestinationLockedError) and any(
@@ -207,22 +191,22 @@ def _passes(error: BaseException) -> bool:
     return False
 
 
-_until_it_passes = retry(
-    retry=retry_if_exception(_passes),
+_retry_transient = retry(
+    retry=retry_if_exception(_is_transient),
     stop=stop_after_attempt(8),
     wait=wait_random_exponential(multiplier=0.2, max=4),
     reraise=True,
 )
 
 
-@_until_it_passes
+@_retry_transient
 def _load(pipeline: dlt.Pipeline) -> LoadInfo:
     """Load what is ready; another try goes on with what is left, and asks anew which tables and columns there are."""
     return pipeline.load()
 
 
-@_until_it_passes
-def _sweep(pipeline: dlt.Pipeline) -> None:
+@_retry_transient
+def _clean_up(pipeline: dlt.Pipeline) -> None:
     """Remove what only this window uses: its staging dataset, and what dlt notes of the tables that it has seen."""
     forget_tables(pipeline, _SCHEMA)
     drop_staging(pipeline)

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from toloka_source.errors import ConfigurationError
+from toloka_source.errors import ConfigurationError, check_choice
 from toloka_source.times import parse_time
 from toloka_source.window import Window
 
@@ -26,8 +26,7 @@ def split_windows(start_date: object, end_date: object, by: str = "month") -> li
         ConfigurationError: A date is none, the end isn't after the start, or `by` is unknown.
     """
     start, end = parse_time(start_date, "start_date"), parse_time(end_date, "end_date")
-    if by not in BY:
-        raise ConfigurationError("by", by, f"unknown; use one of {', '.join(BY)}")
+    check_choice("by", by, BY)
     if end <= start:
         raise ConfigurationError("end_date", str(end_date), f"must be after start_date, {start}")
     seams = [start]

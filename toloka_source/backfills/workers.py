@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 3
 """How often a window is begun whose process is killed."""
 
-_HITS_ALL = (AccessError, ConfigurationError, DestinationLockedError, HostUnreachableError, QuotaError)
+_FAILS_EVERY_WINDOW = (AccessError, ConfigurationError, DestinationLockedError, HostUnreachableError, QuotaError)
 """What goes wrong in one window like this goes wrong in all: no further one is begun."""
 
 _END_SECONDS = 10
@@ -112,7 +112,7 @@ def results(todo: Sequence[Window], workers: int, job: tuple[Any, ...]) -> Itera
                     waiting.appendleft((window, worker.attempt + 1))
                 else:
                     error = result or TolokaError(f"the process was killed {ATTEMPTS} times: is there enough memory?")
-                    if isinstance(error, _HITS_ALL):
+                    if isinstance(error, _FAILS_EVERY_WINDOW):
                         if at_once == 1 and not failed and window == todo[0]:
                             raise error
                         failed |= {window: error for window, _ in waiting}
@@ -178,7 +178,7 @@ def _end_with_parent() -> None:
 
 def _portable(error: Exception, name: str) -> Exception:
     """Return the error if it can be sent, or one of ours that says the same."""
-    text = " ".join(str(error).split())
+    text = str(error)
     if isinstance(error, ConfigurationException):
         return ConfigurationError("destination", name, text)
     try:

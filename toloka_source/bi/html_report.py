@@ -122,12 +122,11 @@ def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport
     """
     from toloka_source.bi.page import page  # noqa: PLC0415 - only who wants a page needs the extra
 
-    engine = {"duckdb": "DuckDB", "postgres": "PostgreSQL"}[ENGINES[pipeline.destination.destination_type].name]
+    engine = ENGINES[pipeline.destination.destination_type].title
     try:
         data = _read(pipeline)
     except DestinationException as error:
-        said = " ".join(str(translated(error)).split())
-        raise DestinationError(f"loaded, but without a report: {said}") from error
+        raise DestinationError(f"loaded, but without a report: {translated(error)}") from error
     parts = [part for report in reports for part in report.resources]
     text = page(data, parts, f"{pipeline.dataset_name} in {engine}")
     _write(path, text)

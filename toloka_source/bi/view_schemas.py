@@ -5,9 +5,9 @@ What a column means stands here and nowhere else; how it is made of the tables i
 
 import pyarrow as pa
 
-from toloka_source.catalog.schemas import TEXT, TIME, WHOLE, YES_NO
+from toloka_source.catalog.schemas import BOOLEAN, INTEGER, TEXT, TIMESTAMP
 
-NUMBER = pa.float64()
+DOUBLE = pa.float64()
 
 
 def _view(description: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
@@ -20,28 +20,28 @@ _PROJECT = (
     ("project_name", TEXT, "the project's name, as Tolokers see it"),
     ("project_status", TEXT, "`ACTIVE` or `ARCHIVED`"),
 )
-_LOADED_AT = ("loaded_at", TIME, "when this row was loaded the last time")
+_LOADED_AT = ("loaded_at", TIMESTAMP, "when this row was loaded the last time")
 
 VIEWS: dict[str, pa.Schema] = {
     "projects": _view(
         "Projects, one a row",
         *_PROJECT[:2],
         ("status", TEXT, "`ACTIVE` or `ARCHIVED`"),
-        ("created_at", TIME, "when the project was created"),
+        ("created_at", TIMESTAMP, "when the project was created"),
         ("owner_id", TEXT, "the requester's id"),
         ("owner_company_id", TEXT, "the requester's company"),
-        ("owned_by_me", YES_NO, "whether the requester is the account whose token loads"),
+        ("owned_by_me", BOOLEAN, "whether the requester is the account whose token loads"),
         ("assignment_type", TEXT, "how Tolokers get tasks: `AUTOMATED` or `MAP_SELECTOR`"),
-        ("automerge", YES_NO, "whether identical tasks are merged"),
-        ("max_active_assignments", WHOLE, "task suites one Toloker may have open at once"),
-        ("input_fields", WHOLE, "input fields of a task: rows in `project_fields`"),
-        ("output_fields", WHOLE, "output fields of a task: rows in `project_fields`"),
-        ("has_quality_control", YES_NO, "whether there is a rule in `quality_rules`"),
-        ("has_translations", YES_NO, "whether it is offered in more than one language"),
-        ("has_map", YES_NO, "whether Tolokers choose tasks on a map"),
+        ("automerge", BOOLEAN, "whether identical tasks are merged"),
+        ("max_active_assignments", INTEGER, "task suites one Toloker may have open at once"),
+        ("input_fields", INTEGER, "input fields of a task: rows in `project_fields`"),
+        ("output_fields", INTEGER, "output fields of a task: rows in `project_fields`"),
+        ("has_quality_control", BOOLEAN, "whether there is a rule in `quality_rules`"),
+        ("has_translations", BOOLEAN, "whether it is offered in more than one language"),
+        ("has_map", BOOLEAN, "whether Tolokers choose tasks on a map"),
         ("interface_type", TEXT, "what the interface is made with: `classic` (HTML) or `tb` (Template Builder)"),
-        ("trainings", WHOLE, "how many trainings it has"),
-        ("last_training_start", TIME, "when one of its trainings was started the last time"),
+        ("trainings", INTEGER, "how many trainings it has"),
+        ("last_training_start", TIMESTAMP, "when one of its trainings was started the last time"),
         ("private_comment", TEXT, "comment that only the requester sees"),
         _LOADED_AT,
     ),
@@ -51,21 +51,21 @@ VIEWS: dict[str, pa.Schema] = {
         ("training_name", TEXT, "the training's name, which only the requester sees"),
         *_PROJECT,
         ("status", TEXT, "`OPEN`, `CLOSED`, `LOCKED` or `ARCHIVED`"),
-        ("is_open", YES_NO, "whether the status is `OPEN`"),
-        ("created_at", TIME, "when the training was created"),
-        ("last_started_at", TIME, "when it was started the last time, if ever"),
-        ("last_stopped_at", TIME, "when it was stopped the last time, if ever"),
+        ("is_open", BOOLEAN, "whether the status is `OPEN`"),
+        ("created_at", TIMESTAMP, "when the training was created"),
+        ("last_started_at", TIMESTAMP, "when it was started the last time, if ever"),
+        ("last_stopped_at", TIMESTAMP, "when it was stopped the last time, if ever"),
         ("close_reason", TEXT, "why it was closed the last time, such as `MANUAL` or `EXPIRED`"),
-        ("days_since_last_start", WHOLE, "whole days since it was started the last time"),
-        ("open_hours", NUMBER, "hours it is open now, or was open the last time"),
-        ("assignment_max_duration_seconds", WHOLE, "time for one task suite, in seconds"),
-        ("tasks_per_suite", WHOLE, "tasks in one task suite"),
-        ("suites_to_pass", WHOLE, "task suites to complete to pass"),
-        ("retry_after_days", WHOLE, "days until the training may be taken again"),
-        ("mixes_tasks", YES_NO, "whether tasks come in the order of upload"),
-        ("shuffles_tasks", YES_NO, "whether tasks are shuffled in a task suite"),
-        ("adult_content", YES_NO, "whether the tasks may hold adult content"),
-        ("inherits_instructions", YES_NO, "whether the project's instructions are used"),
+        ("days_since_last_start", INTEGER, "whole days since it was started the last time"),
+        ("open_hours", DOUBLE, "hours it is open now, or was open the last time"),
+        ("assignment_max_duration_seconds", INTEGER, "time for one task suite, in seconds"),
+        ("tasks_per_suite", INTEGER, "tasks in one task suite"),
+        ("suites_to_pass", INTEGER, "task suites to complete to pass"),
+        ("retry_after_days", INTEGER, "days until the training may be taken again"),
+        ("mixes_tasks", BOOLEAN, "whether tasks come in the order of upload"),
+        ("shuffles_tasks", BOOLEAN, "whether tasks are shuffled in a task suite"),
+        ("adult_content", BOOLEAN, "whether the tasks may hold adult content"),
+        ("inherits_instructions", BOOLEAN, "whether the project's instructions are used"),
         ("owner_id", TEXT, "the requester's id"),
         _LOADED_AT,
     ),
@@ -75,15 +75,15 @@ VIEWS: dict[str, pa.Schema] = {
         ("direction", TEXT, "`input` or `output`"),
         ("field_name", TEXT, "the field's name"),
         ("field_type", TEXT, "the type of its values, such as `string`, `url` or `json`, in lower case"),
-        ("required", YES_NO, "whether there must be a value"),
-        ("hidden", YES_NO, "whether Tolokers don't see it"),
+        ("required", BOOLEAN, "whether there must be a value"),
+        ("hidden", BOOLEAN, "whether Tolokers don't see it"),
         ("allowed_values", TEXT, "the values it may have, with commas between"),
     ),
     "quality_rules": _view(
         "Quality control rules of the projects, one a row",
         *_PROJECT,
-        ("config_number", WHOLE, "the place of the rule's collector among the project's, from 1"),
-        ("rule_number", WHOLE, "the rule's place among those of its collector, from 1"),
+        ("config_number", INTEGER, "the place of the rule's collector among the project's, from 1"),
+        ("rule_number", INTEGER, "the rule's place among those of its collector, from 1"),
         ("collector", TEXT, "what is counted, such as `MAJORITY_VOTE` or `GOLDEN_SET`"),
         ("condition", TEXT, "when the action is taken, such as `skipped_in_row_count >= 10`"),
         ("action", TEXT, "what is done with the Toloker or the task, such as `RESTRICTION_V2`"),
@@ -92,12 +92,12 @@ VIEWS: dict[str, pa.Schema] = {
     ),
     "loads": _view(
         "Loads, one a row, also those that found nothing new",
-        ("loaded_at", TIME, "when the load was done"),
-        ("project_rows", WHOLE, "projects that it brought; empty if it was of trainings alone"),
-        ("training_rows", WHOLE, "trainings that it brought; empty if it was of projects alone"),
-        ("rejected_rows", WHOLE, "objects that didn't fit and are in `rejected_items`"),
-        ("seconds", NUMBER, "how long it took"),
-        ("data_until", TIME, "the moment up to which the tables were complete when it was done"),
+        ("loaded_at", TIMESTAMP, "when the load was done"),
+        ("project_rows", INTEGER, "projects that it brought; empty if it was of trainings alone"),
+        ("training_rows", INTEGER, "trainings that it brought; empty if it was of projects alone"),
+        ("rejected_rows", INTEGER, "objects that didn't fit and are in `rejected_items`"),
+        ("seconds", DOUBLE, "how long it took"),
+        ("data_until", TIMESTAMP, "the moment up to which the tables were complete when it was done"),
         ("load_id", TEXT, "dlt's id of what it brought; empty if that was nothing"),
         ("pipeline", TEXT, "the pipeline's name"),
     ),
@@ -105,15 +105,15 @@ VIEWS: dict[str, pa.Schema] = {
 
 RUNS: pa.Schema = pa.schema(
     [
-        pa.field("loaded_at", TIME),
+        pa.field("loaded_at", TIMESTAMP),
         pa.field("pipeline", TEXT),
         pa.field("load_id", TEXT),
-        pa.field("seconds", NUMBER),
-        pa.field("project_rows", WHOLE),
-        pa.field("training_rows", WHOLE),
-        pa.field("rejected_rows", WHOLE),
-        pa.field("projects_until", TIME),
-        pa.field("trainings_until", TIME),
+        pa.field("seconds", DOUBLE),
+        pa.field("project_rows", INTEGER),
+        pa.field("training_rows", INTEGER),
+        pa.field("rejected_rows", INTEGER),
+        pa.field("projects_until", TIMESTAMP),
+        pa.field("trainings_until", TIMESTAMP),
     ]
 )
 """The table of loads that we keep ourselves: dlt's own knows nothing of those that found nothing new."""

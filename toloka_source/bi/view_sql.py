@@ -15,7 +15,7 @@ import pyarrow as pa
 from dlt.common.schema.typing import C_DLT_LOAD_ID, LOADS_TABLE_NAME
 
 from toloka_source._dlt import DUCKDB, POSTGRES
-from toloka_source.bi.view_schemas import NUMBER, RUNS, VIEWS
+from toloka_source.bi.view_schemas import DOUBLE, RUNS, VIEWS
 from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError
@@ -29,7 +29,7 @@ RUNS_TABLE = "_toloka_loads"
 _LOAD_ID = pa.field(C_DLT_LOAD_ID, schemas.TEXT)
 _TABLES: Mapping[str, Sequence[pa.Field]] = {
     **{name: [*endpoint.schema, _LOAD_ID] for name, endpoint in ENDPOINTS.items()},
-    LOADS_TABLE_NAME: [pa.field("load_id", schemas.TEXT), pa.field("inserted_at", schemas.TIME)],
+    LOADS_TABLE_NAME: [pa.field("load_id", schemas.TEXT), pa.field("inserted_at", schemas.TIMESTAMP)],
     RUNS_TABLE: [*RUNS],
 }
 """What a view can read."""
@@ -44,25 +44,27 @@ class Engine:
 
     Attributes:
         name: Its folder in `sql/`.
+        title: Its name for people.
         types: Its types.
         json: Its type of JSON.
         columns: The query for a dataset's tables and views, and their columns in order.
         comments: The query for a dataset's views, and their comments.
         all_comments: The query for the datasets of all views, and their comments.
         create_dataset: Makes the views' dataset, `{views}`, if there is none.
-        take_turns: Begins a transaction that no other process makes views beside, in `{views}`.
-        pins_tables: Whether a table can't be dropped while a view reads it.
+        lock: Begins a transaction that no other process makes views beside, in `{views}`.
+        views_block_drops: Whether a table can't be dropped while a view reads it.
     """
 
     name: str
+    title: str
     types: Mapping[pa.DataType, str]
     json: str
     columns: str
     comments: str
     all_comments: str
     create_dataset: str
-    take_turns: str = ""
-    pins_tables: bool = False
+    lock: str = ""
+    views_block_drops: bool = False
 
     def type_of(self, field: pa.Field) -> str:
         """Return the database's type of a column."""
@@ -72,12 +74,13 @@ class Engine:
 ENGINES: Mapping[str, Engine] = {
     DUCKDB: Engine(
         name="duckdb",
+        title="DuckDB",
         types={
             schemas.TEXT: "VARCHAR",
-            schemas.TIME: "TIMESTAMPTZ",
-            schemas.WHOLE: "BIGINT",
-            schemas.YES_NO: "BOOLEAN",
-            NUMBER: "DOUBLE",
+            schemas.TIMESTAMP: "TIMESTAMPTZ",
+            schemas.INTEGER: "BIGINT",
+            schemas.BOOLEAN: "BOOLEAN",
+            DOUBLE: "DOUBLE",
         },
         json="JSON",
         columns="""
@@ -95,12 +98,13 @@ ENGINES: Mapping[str, Engine] = {
     ),
     POSTGRES: Engine(
         name="postgres",
+        title="PostgreSQL",
         types={
             schemas.TEXT: "text",
-            schemas.TIME: "timestamptz",
-            schemas.WHOLE: "bigint",
-            schemas.YES_NO: "boolean",
-            NUMBER: "double precision",
+            schemas.TIMESTAMP: "timestamptz",
+            schemas.INTEGER: "bigint",
+            schemas.BOOLEAN: "boolean",
+            DOUBLE: "double precision",
         },
         json="jsonb",
         columns="""
@@ -128,8 +132,8 @@ ENGINES: Mapping[str, Engine] = {
             END $$
         """,
         # whoever reads a view for long is left alone, and nobody is kept waiting behind us: the next load tries again
-        take_turns="SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock(hashtext('{views}'))",
-        pins_tables=True,
+        lock="SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock(hashtext('{views}'))",
+        views_block_drops=True,
     ),
 }
 """By dlt's name of the destination."""

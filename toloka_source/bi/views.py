@@ -16,6 +16,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from toloka_source.bi.view_schemas import RUNS
 from toloka_source.bi.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
+from toloka_source.errors import one_line
 from toloka_source.report import ResourceReport
 
 log = logging.getLogger(__name__)
@@ -43,16 +44,16 @@ def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: 
             database.refresh()
 
 
-def pins_tables(pipeline: dlt.Pipeline) -> bool:
+def views_block_drops(pipeline: dlt.Pipeline) -> bool:
     """Tell whether this destination refuses to drop a table that a view reads."""
     engine = ENGINES.get(pipeline.destination.destination_type)
-    return engine is not None and engine.pins_tables
+    return engine is not None and engine.views_block_drops
 
 
 @contextmanager
-def out_of_the_way(pipeline: dlt.Pipeline) -> Iterator[None]:
+def views_emptied(pipeline: dlt.Pipeline) -> Iterator[None]:
     """Let tables be dropped that views read; until it is done the views, in any dataset, are there without rows."""
-    if not pins_tables(pipeline):
+    if not views_block_drops(pipeline):
         yield
         return
     with _database(pipeline, DATASET) as database:
@@ -74,7 +75,7 @@ def _warning(consequence: str) -> Iterator[None]:
     try:
         yield
     except DestinationException as error:
-        log.warning("%s: %s", consequence, " ".join(str(error).split()))
+        log.warning("%s: %s", consequence, one_line(error))
 
 
 def _run_row(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: float) -> Mapping[str, Any]:
@@ -119,7 +120,7 @@ class _Database:
             self._client.execute_sql(insert, *row.values())
         except DatabaseUndefinedRelation:
             columns = ", ".join(f"{field.name} {self._engine.type_of(field)}" for field in RUNS)
-            with self._in_turn():
+            with self._locked():
                 self._client.execute_sql(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
             self._client.execute_sql(insert, *row.values())
 
@@ -127,7 +128,7 @@ class _Database:
         """Make the views, unless they are there, and of what is there."""
         if self._are_up_to_date():
             return
-        with self._in_turn():
+        with self._locked():
             if self._are_up_to_date():
                 return  # another process was quicker
             others = {dataset_of(comment) for comment in self._comments().values()} - {self._dataset, None}
@@ -179,8 +180,8 @@ class _Database:
         return [tuple(row) for row in self._client.execute_sql(query, *values) or ()]
 
     @contextmanager
-    def _in_turn(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         with self._client.begin_transaction():
-            if self._engine.take_turns:
-                self._client.execute_sql(self._engine.take_turns.format(views=self._views_in))
+            if self._engine.lock:
+                self._client.execute_sql(self._engine.lock.format(views=self._views_in))
             yield

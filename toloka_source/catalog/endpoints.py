@@ -12,7 +12,7 @@ from typing import TypedDict
 import pyarrow as pa
 
 from toloka_source.catalog import schemas
-from toloka_source.errors import ConfigurationError
+from toloka_source.errors import ConfigurationError, check_choice
 from toloka_source.times import format_time, parse_time
 
 Check = Callable[[object, str], str]
@@ -57,8 +57,7 @@ class Endpoint:
 
 def _one_of(*known: str) -> Check:
     def check(value: object, field: str) -> str:
-        if value not in known:
-            raise ConfigurationError(field, value, f"unknown; use one of {', '.join(known)}")
+        check_choice(field, value, known)
         return str(value)
 
     return check

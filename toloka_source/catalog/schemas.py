@@ -10,9 +10,9 @@ reference: [projects](https://toloka.ai/docs/api/api-reference/#get-/projects) a
 import pyarrow as pa
 
 TEXT = pa.string()
-TIME = pa.timestamp("us", tz="UTC")
-WHOLE = pa.int64()
-YES_NO = pa.bool_()
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+INTEGER = pa.int64()
+BOOLEAN = pa.bool_()
 
 _JSON_KEY = b"json"
 _DESCRIPTION_KEY = b"description"
@@ -67,16 +67,16 @@ PROJECTS: pa.Schema = pa.schema(
         _column("assignments_issuing_type", TEXT, "`AUTOMATED` or `MAP_SELECTOR`"),
         _json("assignments_issuing_view_config", "what the map shows, for `MAP_SELECTOR`"),
         _json("quality_control", "quality control rules"),
-        _column("assignments_automerge_enabled", YES_NO, "whether identical tasks are merged"),
-        _column("max_active_assignments_count", WHOLE, "task suites one Toloker may have open at once"),
+        _column("assignments_automerge_enabled", BOOLEAN, "whether identical tasks are merged"),
+        _column("max_active_assignments_count", INTEGER, "task suites one Toloker may have open at once"),
         _json("metadata", "free metadata"),
-        _column("sensitive", YES_NO, "whether the tasks hold sensitive data"),
+        _column("sensitive", BOOLEAN, "whether the tasks hold sensitive data"),
         _json("localization_config", "source language and translations"),
         _column("owner__id", TEXT, "the requester's id"),
-        _column("owner__myself", YES_NO, "whether that is the token's own account"),
+        _column("owner__myself", BOOLEAN, "whether that is the token's own account"),
         _column("owner__company_id", TEXT, "the requester's company"),
         _column("status", TEXT, "`ACTIVE` or `ARCHIVED`"),
-        _column("created", TIME, "when the project was created"),
+        _column("created", TIMESTAMP, "when the project was created"),
     ]
 )
 
@@ -85,24 +85,24 @@ TRAININGS: pa.Schema = pa.schema(
         _column("id", TEXT, "the training's id, a decimal number"),
         _id_in("projects", "project_id", "id of its project"),
         _column("private_name", TEXT, "name that only the requester sees"),
-        _column("inherited_instructions", YES_NO, "whether the project's instructions are used"),
+        _column("inherited_instructions", BOOLEAN, "whether the project's instructions are used"),
         _column("public_instructions", TEXT, "instructions of its own, in HTML"),
-        _column("may_contain_adult_content", YES_NO, "whether the tasks hold adult content"),
-        _column("assignment_max_duration_seconds", WHOLE, "time for one task suite, in seconds"),
-        _column("mix_tasks_in_creation_order", YES_NO, "whether tasks come in the order of upload"),
-        _column("shuffle_tasks_in_task_suite", YES_NO, "whether tasks are shuffled in a suite"),
-        _column("training_tasks_in_task_suite_count", WHOLE, "tasks in one suite"),
-        _column("task_suites_required_to_pass", WHOLE, "task suites to complete to pass"),
-        _column("retry_training_after_days", WHOLE, "days until the training may be taken again"),
+        _column("may_contain_adult_content", BOOLEAN, "whether the tasks hold adult content"),
+        _column("assignment_max_duration_seconds", INTEGER, "time for one task suite, in seconds"),
+        _column("mix_tasks_in_creation_order", BOOLEAN, "whether tasks come in the order of upload"),
+        _column("shuffle_tasks_in_task_suite", BOOLEAN, "whether tasks are shuffled in a suite"),
+        _column("training_tasks_in_task_suite_count", INTEGER, "tasks in one suite"),
+        _column("task_suites_required_to_pass", INTEGER, "task suites to complete to pass"),
+        _column("retry_training_after_days", INTEGER, "days until the training may be taken again"),
         _json("metadata", "free metadata"),
         _column("owner__id", TEXT, "the requester's id"),
-        _column("owner__myself", YES_NO, "whether that is the token's own account"),
+        _column("owner__myself", BOOLEAN, "whether that is the token's own account"),
         _column("owner__company_id", TEXT, "the requester's company"),
         _column("status", TEXT, "`OPEN`, `CLOSED`, `LOCKED` or `ARCHIVED`"),
         _column("last_close_reason", TEXT, "why it was closed the last time, such as `MANUAL` or `EXPIRED`"),
-        _column("created", TIME, "when the training was created"),
-        _column("last_started", TIME, "when it was started the last time, if ever"),
-        _column("last_stopped", TIME, "when it was stopped the last time, if ever"),
+        _column("created", TIMESTAMP, "when the training was created"),
+        _column("last_started", TIMESTAMP, "when it was started the last time, if ever"),
+        _column("last_stopped", TIMESTAMP, "when it was stopped the last time, if ever"),
     ]
 )
 
@@ -113,7 +113,7 @@ REJECTED_ITEMS: pa.Schema = pa.schema(
         _column("id", TEXT, "its id, as the API sent it"),
         _column("field", TEXT, "the first field that doesn't fit"),
         _column("reason", TEXT, "why it doesn't fit"),
-        _column("rejected_at", TIME, "when it was read"),
+        _column("rejected_at", TIMESTAMP, "when it was read"),
         _json("item", "the whole object"),
     ]
 )

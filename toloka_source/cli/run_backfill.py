@@ -24,7 +24,7 @@ from toloka_source.cli.options import backfill_options
 from toloka_source.cli.output import Output
 from toloka_source.cli.progress import windows_bar
 from toloka_source.cli.run_load import chosen_resources, write_page
-from toloka_source.errors import BackfillError
+from toloka_source.errors import BackfillError, one_line
 
 Loaded = list[tuple[Window, LoadReport]]
 Failed = Sequence[tuple[Window, Exception]]
@@ -94,10 +94,7 @@ def _document(loaded: Loaded, failed: Failed, seconds: float) -> dict[str, objec
     """Return what `--output json` prints, see `output.py`."""
     return {
         "windows": [{"start": window.start, "end": window.end, **asdict(report)} for window, report in loaded],
-        "failed": [
-            {"start": window.start, "end": window.end, "error": " ".join(str(reason).split())}
-            for window, reason in failed
-        ],
+        "failed": [{"start": window.start, "end": window.end, "error": one_line(reason)} for window, reason in failed],
         "seconds": seconds,
     }
 

@@ -14,7 +14,7 @@ from toloka_source.bi.view_sql import DATASET
 from toloka_source.cli.next_step import look_into, look_with_dlt
 from toloka_source.cli.output import Output
 from toloka_source.cli.progress import collector
-from toloka_source.errors import ConfigurationError
+from toloka_source.errors import check_choice
 
 
 def run_load(options: Namespace) -> int:
@@ -60,8 +60,7 @@ def chosen_resources(options: Namespace) -> list[str]:
     """Return the names that were given, blanks or commas between them; all if there are none."""
     chosen = [name for word in options.resources or ENDPOINTS for name in word.split(",") if name]
     for name in chosen:
-        if name not in ENDPOINTS:
-            raise ConfigurationError("resources", name, f"unknown; use one of {', '.join(ENDPOINTS)}")
+        check_choice("resources", name, ENDPOINTS)
     return chosen
 
 

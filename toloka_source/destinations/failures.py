@@ -8,7 +8,7 @@ from dlt.common.destination.exceptions import DestinationTerminalException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from toloka_source.errors import DestinationError, DestinationLockedError, TolokaError
+from toloka_source.errors import DestinationError, DestinationLockedError, TolokaError, one_line
 
 
 def translated(error: Exception) -> BaseException:
@@ -40,7 +40,7 @@ def _caused(error: Exception, cause: Exception) -> Exception:
 def last_line(error: PipelineStepFailed) -> str:
     """Return the last line of the traceback that dlt quotes."""
     lines = [line for line in str(error.exception).splitlines() if re.match(r"[a-z_]\w*(\.\w+)+: ", line)]
-    return (lines or [" ".join(str(error.exception).split())])[-1]
+    return (lines or [one_line(error.exception)])[-1]
 
 
 def is_refusal(error: Exception) -> TypeGuard[PipelineStepFailed]:

@@ -67,9 +67,9 @@ def serve(options: Namespace) -> int:
     except (OSError, OverflowError, ValueError) as error:
         return _fail(f"Can't listen on {options.host}:{options.port}: {error}", 1)
     _introduce(emulator, options.token[0] if options.token else "any")
-    dice = random.Random(options.seed)  # noqa: S311 - made-up activity, not a secret
+    rng = random.Random(options.seed)  # noqa: S311 - made-up activity, not a secret
     while not stop.wait(options.activity):
-        _live(account, dice)
+        _live(account, rng)
     emulator.stop()
     return 0
 
@@ -101,11 +101,11 @@ def _seconds(text: str) -> float:
     raise ValueError
 
 
-def _live(account: "Account", dice: random.Random) -> None:
+def _live(account: "Account", rng: random.Random) -> None:
     """Let the requester do one thing."""
-    project = dice.choice(account.ids("projects") or [account.create_project()["id"]])
-    training = dice.choice(account.ids("trainings") or [account.create_training(project)["id"]])
-    dice.choice(
+    project = rng.choice(account.ids("projects") or [account.create_project()["id"]])
+    training = rng.choice(account.ids("trainings") or [account.create_training(project)["id"]])
+    rng.choice(
         (
             account.create_project,
             lambda: account.create_training(project),

@@ -1,4 +1,4 @@
-"""Projects and trainings as a busy requester has them, made from seeded dice."""
+"""Projects and trainings as a busy requester has them, made from seeded rng."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -35,78 +35,78 @@ def api_time(at: datetime) -> str:
 
 def history(projects: int, trainings: int, seed: int, until: datetime) -> tuple[list[Item], list[Item]]:
     """Return projects and trainings, each in the order in which they were created."""
-    dice = random.Random(seed)  # noqa: S311 - sample data that has to be the same each time
-    ids = _ids(dice, projects, first=95, last=20_000_000)
-    times = _times(dice, (until - YEARS * dice.random() for _ in range(projects)))
+    rng = random.Random(seed)  # noqa: S311 - sample data that has to be the same each time
+    ids = _ids(rng, projects, first=95, last=20_000_000)
+    times = _times(rng, (until - YEARS * rng.random() for _ in range(projects)))
     made_projects = [
-        project(dice, id_, "ARCHIVED" if _chance(dice, 0.15) else "ACTIVE", created)
+        project(rng, id_, "ARCHIVED" if _chance(rng, 0.15) else "ACTIVE", created)
         for id_, created in zip(ids, times, strict=True)
     ]
 
     # Most trainings are made soon after their project.
-    picks = [dice.randrange(projects) for _ in range(trainings if projects else 0)]
-    dated = sorted((times[pick] + (until - times[pick]) * dice.random() ** 3, pick) for pick in picks)
-    ids = _ids(dice, len(dated), first=812, last=45_000_000)
+    picks = [rng.randrange(projects) for _ in range(trainings if projects else 0)]
+    dated = sorted((times[pick] + (until - times[pick]) * rng.random() ** 3, pick) for pick in picks)
+    ids = _ids(rng, len(dated), first=812, last=45_000_000)
     made_trainings = []
     for id_, (exact, pick) in zip(ids, dated, strict=True):
-        created = max(_cut(dice, exact), times[pick])
-        past = _past(dice, created, until)
-        made_trainings.append(training(dice, id_, made_projects[pick]["id"], created, past))
+        created = max(_cut(rng, exact), times[pick])
+        past = _past(rng, created, until)
+        made_trainings.append(training(rng, id_, made_projects[pick]["id"], created, past))
     return made_projects, made_trainings
 
 
-def project(dice: random.Random, id_: str, status: str, created: datetime) -> Item:
+def project(rng: random.Random, id_: str, status: str, created: datetime) -> Item:
     """Return a project, its fields in the API's order."""
-    theme = dice.choice(THEMES)
-    language = dice.choice(["EN", *theme.titles])
+    theme = rng.choice(THEMES)
+    language = rng.choice(["EN", *theme.titles])
     map_view = {
         "title_template": theme.titles["EN"],
         "description_template": "Address: {{inputParams['address']}}",
-        "map_provider": dice.choice(["GOOGLE", "YANDEX"]),
+        "map_provider": rng.choice(["GOOGLE", "YANDEX"]),
     }
-    metadata = {"team": [dice.choice(["search", "maps", "speech"])], "batch": [str(dice.randrange(99))]}
+    metadata = {"team": [rng.choice(["search", "maps", "speech"])], "batch": [str(rng.randrange(99))]}
     return _present(
         {
             "id": id_,
-            "public_name": f"{theme.titles[language]} ({dice.choice(PLACES)}, {dice.randrange(1, 40)})",
+            "public_name": f"{theme.titles[language]} ({rng.choice(PLACES)}, {rng.randrange(1, 40)})",
             "public_description": theme.description,
-            "public_instructions": instructions(dice, theme),
-            "private_comment": dice.choice(NOTES) if _chance(dice, 0.6) else None,
-            "task_spec": task_spec(dice, theme),
+            "public_instructions": instructions(rng, theme),
+            "private_comment": rng.choice(NOTES) if _chance(rng, 0.6) else None,
+            "task_spec": task_spec(rng, theme),
             "assignments_issuing_type": "MAP_SELECTOR" if theme.on_map else "AUTOMATED",
             "assignments_issuing_view_config": map_view if theme.on_map else None,
-            "quality_control": {"configs": [_rule(dice, *rule) for rule in dice.sample(RULES, dice.randrange(3))]},
-            "assignments_automerge_enabled": _chance(dice, 0.2),
-            "max_active_assignments_count": dice.choice([None, 1, 5, 15, 50]),
-            "metadata": metadata if _chance(dice, 0.3) else None,
-            "sensitive": dice.choice([None, None, False, False, True]),
-            "localization_config": _localization(dice, theme, language) if _chance(dice, 0.7) else None,
-            "owner": _owner(dice),
+            "quality_control": {"configs": [_rule(rng, *rule) for rule in rng.sample(RULES, rng.randrange(3))]},
+            "assignments_automerge_enabled": _chance(rng, 0.2),
+            "max_active_assignments_count": rng.choice([None, 1, 5, 15, 50]),
+            "metadata": metadata if _chance(rng, 0.3) else None,
+            "sensitive": rng.choice([None, None, False, False, True]),
+            "localization_config": _localization(rng, theme, language) if _chance(rng, 0.7) else None,
+            "owner": _owner(rng),
             "status": status,
             "created": api_time(created),
         }
     )
 
 
-def training(dice: random.Random, id_: str, project_id: str, created: datetime, past: Item) -> Item:
+def training(rng: random.Random, id_: str, project_id: str, created: datetime, past: Item) -> Item:
     """Return a training, its fields in the API's order; its past is its status and all that depends on it."""
-    inherited = _chance(dice, 0.7)
+    inherited = _chance(rng, 0.7)
     return _present(
         {
             "id": id_,
             "project_id": project_id,
-            "private_name": f"{dice.choice(['Training', 'Exam', 'Обучение'])} {dice.randrange(1, 30)}",
+            "private_name": f"{rng.choice(['Training', 'Exam', 'Обучение'])} {rng.randrange(1, 30)}",
             "inherited_instructions": inherited,
-            "public_instructions": "" if inherited else instructions(dice, dice.choice(THEMES)),
-            "may_contain_adult_content": _chance(dice, 0.1),
-            "assignment_max_duration_seconds": dice.choice([300, 600, 1200, 3600]),
-            "mix_tasks_in_creation_order": _chance(dice, 0.8),
-            "shuffle_tasks_in_task_suite": _chance(dice, 0.8),
-            "training_tasks_in_task_suite_count": dice.randrange(1, 21),
-            "task_suites_required_to_pass": dice.choice([None, 1, 1, 2, 5]),
-            "retry_training_after_days": dice.choice([None, 1, 7, 14, 30]),
-            "metadata": {"level": [dice.choice(["easy", "hard"])]} if _chance(dice, 0.2) else None,
-            "owner": _owner(dice),
+            "public_instructions": "" if inherited else instructions(rng, rng.choice(THEMES)),
+            "may_contain_adult_content": _chance(rng, 0.1),
+            "assignment_max_duration_seconds": rng.choice([300, 600, 1200, 3600]),
+            "mix_tasks_in_creation_order": _chance(rng, 0.8),
+            "shuffle_tasks_in_task_suite": _chance(rng, 0.8),
+            "training_tasks_in_task_suite_count": rng.randrange(1, 21),
+            "task_suites_required_to_pass": rng.choice([None, 1, 1, 2, 5]),
+            "retry_training_after_days": rng.choice([None, 1, 7, 14, 30]),
+            "metadata": {"level": [rng.choice(["easy", "hard"])]} if _chance(rng, 0.2) else None,
+            "owner": _owner(rng),
             "status": past["status"],
             "last_close_reason": past.get("last_close_reason"),
             "created": api_time(created),
@@ -121,80 +121,80 @@ def _present(item: Item) -> Item:
     return {name: value for name, value in item.items() if value is not None}
 
 
-def _chance(dice: random.Random, share: float) -> bool:
-    return dice.random() < share
+def _chance(rng: random.Random, share: float) -> bool:
+    return rng.random() < share
 
 
-def _past(dice: random.Random, created: datetime, until: datetime) -> Item:
+def _past(rng: random.Random, created: datetime, until: datetime) -> Item:
     """Return what happened to a training since it was created."""
-    if _chance(dice, 0.2):
-        return {"status": dice.choice(["CLOSED", "CLOSED", "ARCHIVED"])}
-    started = max(_cut(dice, created + (until - created) * dice.random()), created)
-    stopped = max(_cut(dice, started + (until - started) * dice.random()), started)
-    status = dice.choices(["OPEN", "CLOSED", "ARCHIVED", "LOCKED"], [25, 45, 27, 3])[0]
+    if _chance(rng, 0.2):
+        return {"status": rng.choice(["CLOSED", "CLOSED", "ARCHIVED"])}
+    started = max(_cut(rng, created + (until - created) * rng.random()), created)
+    stopped = max(_cut(rng, started + (until - started) * rng.random()), started)
+    status = rng.choices(["OPEN", "CLOSED", "ARCHIVED", "LOCKED"], [25, 45, 27, 3])[0]
     past = {"status": status, "last_started": api_time(started)}
-    reason = dice.choices(CLOSE_REASONS, [40, 30, 15, 8, 5, 2])[0]
+    reason = rng.choices(CLOSE_REASONS, [40, 30, 15, 8, 5, 2])[0]
     if status != "OPEN":
         past |= {"last_stopped": api_time(stopped), "last_close_reason": reason}
-    elif _chance(dice, 0.5):
+    elif _chance(rng, 0.5):
         # It was stopped once before it was last started.
-        earlier = created + (started - created) * dice.random()
+        earlier = created + (started - created) * rng.random()
         past |= {"last_stopped": api_time(earlier), "last_close_reason": reason}
     return past
 
 
-def _ids(dice: random.Random, count: int, first: int, last: int) -> Iterator[str]:
+def _ids(rng: random.Random, count: int, first: int, last: int) -> Iterator[str]:
     """Yield growing ids with gaps, from few digits to many."""
     growth = (last / first) ** (1 / max(count - 1, 1))
     previous = 0
     for index in range(count):
         smooth = first * growth**index
-        previous = max(previous + 1, int(smooth), int(smooth * (1 + (growth - 1) * dice.random())) - 1)
+        previous = max(previous + 1, int(smooth), int(smooth * (1 + (growth - 1) * rng.random())) - 1)
         yield str(previous)
 
 
-def _times(dice: random.Random, exact: Iterable[datetime]) -> list[datetime]:
+def _times(rng: random.Random, exact: Iterable[datetime]) -> list[datetime]:
     """Return times in order, some of them the same."""
-    times = sorted(_cut(dice, at) for at in exact)
+    times = sorted(_cut(rng, at) for at in exact)
     for index in range(1, len(times)):
-        if _chance(dice, 0.05):
+        if _chance(rng, 0.05):
             times[index] = times[index - 1]
     return times
 
 
-def _cut(dice: random.Random, at: datetime) -> datetime:
+def _cut(rng: random.Random, at: datetime) -> datetime:
     """Cut a time to milliseconds mostly, to whole seconds or not at all now and then."""
-    unit = dice.choices([1, 1000, 1_000_000], [10, 80, 10])[0]
+    unit = rng.choices([1, 1000, 1_000_000], [10, 80, 10])[0]
     return at.replace(microsecond=at.microsecond // unit * unit)
 
 
-def _owner(dice: random.Random) -> Item:
-    return dict(dice.choices(OWNERS, [80, 15, 5])[0])
+def _owner(rng: random.Random) -> Item:
+    return dict(rng.choices(OWNERS, [80, 15, 5])[0])
 
 
-def _rule(dice: random.Random, collector: str, key: str, parameters: Item) -> Item:
+def _rule(rng: random.Random, collector: str, key: str, parameters: Item) -> Item:
     ban = {
-        "scope": dice.choice(["PROJECT", "ALL_PROJECTS"]),
-        "duration": dice.randrange(1, 31),
+        "scope": rng.choice(["PROJECT", "ALL_PROJECTS"]),
+        "duration": rng.randrange(1, 31),
         "duration_unit": "DAYS",
         "private_comment": collector.lower(),
     }
     return {
-        "collector_config": {"uuid": f"{dice.getrandbits(128):032x}", "type": collector, "parameters": parameters},
+        "collector_config": {"uuid": f"{rng.getrandbits(128):032x}", "type": collector, "parameters": parameters},
         "rules": [
             {
-                "conditions": [{"key": key, "operator": "GTE", "value": dice.choice([3, 10, 20.5])}],
+                "conditions": [{"key": key, "operator": "GTE", "value": rng.choice([3, 10, 20.5])}],
                 "action": {"type": "RESTRICTION_V2", "parameters": ban},
             }
         ],
     }
 
 
-def _localization(dice: random.Random, theme: Theme, language: str) -> Item:
+def _localization(rng: random.Random, theme: Theme, language: str) -> Item:
     others = [code for code in theme.titles if code != language]
     translated = [
         {"language": code, "public_name": {"value": theme.titles[code], "source": "REQUESTER"}}
-        for code in dice.sample(others, dice.randrange(len(others) + 1))
+        for code in rng.sample(others, rng.randrange(len(others) + 1))
     ]
     found: Item = {"default_language": language}
     return found | {"additional_languages": translated} if translated else found

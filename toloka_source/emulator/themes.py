@@ -171,14 +171,14 @@ THEMES = (
 )
 
 
-def instructions(dice: random.Random, theme: Theme) -> str:
+def instructions(rng: random.Random, theme: Theme) -> str:
     """Return the instructions of a project, in HTML."""
     steps = "".join(f"<li>{step}</li>" for step in theme.steps)
-    example = f'<img src="https://static.example.com/{dice.getrandbits(40):010x}.png" alt="example">'
+    example = f'<img src="https://static.example.com/{rng.getrandbits(40):010x}.png" alt="example">'
     return f"<h2>{theme.titles['EN']}</h2>\n<p>{theme.description}</p>\n<ol>{steps}</ol>\n<p>{example}</p>"
 
 
-def task_spec(dice: random.Random, theme: Theme) -> Item:
+def task_spec(rng: random.Random, theme: Theme) -> Item:
     """Return what a project takes and gives, and its interface."""
     output_spec: Item = {
         name: {"type": kind, "required": index == 0, "hidden": False}
@@ -193,7 +193,7 @@ def task_spec(dice: random.Random, theme: Theme) -> Item:
             name: {"type": kind, "required": True, "hidden": kind == "integer"} for name, kind in theme.inputs.items()
         },
         "output_spec": output_spec,
-        "view_spec": _classic_view(theme) if dice.randrange(5) < CLASSIC_IN_FIVE else _builder_view(theme),
+        "view_spec": _classic_view(theme) if rng.randrange(5) < CLASSIC_IN_FIVE else _builder_view(theme),
     }
 
 

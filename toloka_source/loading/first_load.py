@@ -46,7 +46,7 @@ def appending(source: DltSource) -> DltSource:
 
 
 @contextmanager
-def small_steps(pipeline: dlt.Pipeline) -> Iterator[None]:
+def file_by_file(pipeline: dlt.Pipeline) -> Iterator[None]:
     """Have the pipeline load file after file into DuckDB, by a copy of its destination."""
     given = pipeline.destination
     settings = {**_SMALL_FILES, **given.caps_params, "credentials": duckdb_credentials(pipeline, _SETTINGS)}

@@ -1,8 +1,8 @@
-"""One run of a pipeline, whatever the last one left behind: settle that, load, report.
+"""One run of a pipeline: recover what an interrupted run left behind, load, report.
 
-What was left pending is loaded first, as dlt's own `run` does. Then the destination is the truth: the source's state is
-taken from there, not from the working folder, so a database that was restored from a copy is read on from where it
-stands. Only packages, tables and state of this source are ever dropped.
+Pending packages are loaded first, as dlt's own `run` does. Then the source's state is taken from the destination, not
+from the working folder: a database that was restored from a copy goes on from its own cursor. Only packages, tables and
+state of this source are ever dropped.
 """
 
 import logging
@@ -18,19 +18,19 @@ from dlt.common.schema import Schema
 from dlt.common.typing import TRefreshMode
 from dlt.extract import DltResource, DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
-from filelock import FileLock, Timeout
 
 from toloka_source import _dlt
 from toloka_source.bi.view_sql import check_views
-from toloka_source.bi.views import out_of_the_way, pins_tables, publish
+from toloka_source.bi.views import publish, views_block_drops, views_emptied
 from toloka_source.destinations.failures import is_refusal, is_table_gone, last_line, translated
 from toloka_source.destinations.place import place_of, tables_at
-from toloka_source.errors import BusyError, ConfigurationError
-from toloka_source.loading.first_load import appending, is_first_load, small_steps
+from toloka_source.errors import ConfigurationError
+from toloka_source.loading.first_load import appending, file_by_file, is_first_load
+from toloka_source.loading.lock import locked
+from toloka_source.loading.recovery import LAST_LOADED, NOWHERE, PLACE, drop_pending, note, noted, recover, take_state
 from toloka_source.loading.reports import resource_reports
-from toloka_source.loading.settle import LAST_LOADED, NOWHERE, PLACE, drop_pending, note, noted, settle, take_state
 from toloka_source.report import LoadReport, ResourceReport
-from toloka_source.tables.noise import only_own_packages
+from toloka_source.tables.log_filters import quiet_package_warnings
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def load(
     refresh: TRefreshMode | None = None,
     views: bool | str = False,
 ) -> LoadReport:
-    """Run the pipeline on the source, after settling what an interrupted run left.
+    """Run the pipeline on the source, after recovering what an interrupted run left behind.
 
     Args:
         pipeline: Any dlt pipeline with a destination.
@@ -67,20 +67,17 @@ def load(
     started = monotonic()
     source = _checked(pipeline, source)
     views_in = check_views(views, pipeline.dataset_name)
-    lock = FileLock(Path(pipeline.pipelines_dir) / f"{pipeline.pipeline_name}.lock")
+    folder = Path(pipeline.pipelines_dir, pipeline.pipeline_name)
     try:
-        with lock.acquire(blocking=False):
-            settle(pipeline, source.schema.name)
+        with locked(folder, f"another process runs the pipeline {pipeline.pipeline_name!r}"):
+            recover(pipeline, source.schema.name)
             take_state(pipeline, source.schema.name)
             refresh = refresh or pipeline.refresh
             is_first = not refresh and is_first_load(pipeline, source)
-            with only_own_packages(), small_steps(pipeline) if is_first else nullcontext():
+            with quiet_package_warnings(), file_by_file(pipeline) if is_first else nullcontext():
                 reports, infos = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
                 if views:
                     publish(pipeline, reports, monotonic() - started, views_in)
-    except Timeout:
-        message = f"another process runs the pipeline {pipeline.pipeline_name!r}: wait until it ends"
-        raise BusyError(message) from None
     except (PipelineStepFailed, DestinationException) as error:
         cause = translated(error)
         raise cause from cause.__cause__
@@ -163,11 +160,11 @@ def _reports(pipeline: dlt.Pipeline, source: DltSource, info: LoadInfo) -> _Load
 
 
 def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> LoadInfo:
-    if pins_tables(pipeline) and (refresh or _replaces(source)):
+    if views_block_drops(pipeline) and (refresh or _replaces(source)):
         # dlt's `run`, except that the views don't stand in its way when it drops tables, and not longer than it takes
         pipeline.extract(source, refresh=refresh)
         pipeline.normalize()
-        with out_of_the_way(pipeline):
+        with views_emptied(pipeline):
             return pipeline.load()
     return pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # dlt's own default is None
 

@@ -21,9 +21,9 @@ _NULL = msgspec.Raw(b"null")
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _DECODERS: dict[pa.DataType, msgspec.json.Decoder[Any]] = {
     schemas.TEXT: msgspec.json.Decoder(list[str | None]),
-    schemas.TIME: msgspec.json.Decoder(list[datetime | None]),
-    schemas.WHOLE: msgspec.json.Decoder(list[_INT64 | None]),
-    schemas.YES_NO: msgspec.json.Decoder(list[bool | None]),
+    schemas.TIMESTAMP: msgspec.json.Decoder(list[datetime | None]),
+    schemas.INTEGER: msgspec.json.Decoder(list[_INT64 | None]),
+    schemas.BOOLEAN: msgspec.json.Decoder(list[bool | None]),
 }
 _CHILDREN_DECODER = msgspec.json.Decoder(list[dict[str, msgspec.Raw] | None])
 _ID_DECODER = msgspec.json.Decoder(list[Annotated[str, msgspec.Meta(min_length=1)]])

@@ -10,7 +10,7 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from toloka_source.catalog.schemas import TEXT, TIME
+from toloka_source.catalog.schemas import TEXT, TIMESTAMP
 from toloka_source.tables.arrow import digests
 
 MOST_ROWS = 100
@@ -29,7 +29,7 @@ class Overlap:
             known: What `noted` was at the end of the last run.
         """
         self._cursors = cursors
-        self._since = pa.scalar(since, TIME)
+        self._since = pa.scalar(since, TIMESTAMP)
         self._known = known
         self._noted: dict[str, str] = {}
         self._rows = 0

@@ -30,7 +30,7 @@ from toloka_source.settings import EPOCH, Settings
 from toloka_source.tables.arrow import Rejected, digests, rejected_table, to_table
 from toloka_source.tables.background import run_ahead
 from toloka_source.tables.hints import REJECTED_ITEMS, RunHints
-from toloka_source.tables.noise import silence_json_warning
+from toloka_source.tables.log_filters import silence_json_warning
 from toloka_source.tables.overlap import Overlap
 from toloka_source.window import Window
 

@@ -19,7 +19,7 @@ START = "1970-01-01T00:00:00.000000"
 FIRST_LOAD = "2026-01-01T00:00:00.000000"
 PAGE_SIZE = 300
 
-TEXT, WHOLE, YES_NO, NESTED = ({"type": ["null", kind]} for kind in ("string", "integer", "boolean", "object"))
+TEXT, INTEGER, BOOLEAN, NESTED = ({"type": ["null", kind]} for kind in ("string", "integer", "boolean", "object"))
 TIME = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"}
 
 PROJECTS = {
@@ -27,16 +27,16 @@ PROJECTS = {
     **dict.fromkeys(("task_spec", "assignments_issuing_view_config", "quality_control", "metadata"), NESTED),
     **dict.fromkeys(("localization_config", "owner"), NESTED),
     **dict.fromkeys(("assignments_issuing_type", "status"), TEXT),
-    **dict.fromkeys(("assignments_automerge_enabled", "sensitive"), YES_NO),
-    "max_active_assignments_count": WHOLE,
+    **dict.fromkeys(("assignments_automerge_enabled", "sensitive"), BOOLEAN),
+    "max_active_assignments_count": INTEGER,
     "created": TIME,
 }
 TRAININGS = {
     **dict.fromkeys(("id", "project_id", "private_name", "public_instructions", "status", "last_close_reason"), TEXT),
-    **dict.fromkeys(("inherited_instructions", "may_contain_adult_content"), YES_NO),
-    **dict.fromkeys(("mix_tasks_in_creation_order", "shuffle_tasks_in_task_suite"), YES_NO),
-    **dict.fromkeys(("assignment_max_duration_seconds", "training_tasks_in_task_suite_count"), WHOLE),
-    **dict.fromkeys(("task_suites_required_to_pass", "retry_training_after_days"), WHOLE),
+    **dict.fromkeys(("inherited_instructions", "may_contain_adult_content"), BOOLEAN),
+    **dict.fromkeys(("mix_tasks_in_creation_order", "shuffle_tasks_in_task_suite"), BOOLEAN),
+    **dict.fromkeys(("assignment_max_duration_seconds", "training_tasks_in_task_suite_count"), INTEGER),
+    **dict.fromkeys(("task_suites_required_to_pass", "retry_training_after_days"), INTEGER),
     **dict.fromkeys(("metadata", "owner"), NESTED),
     **dict.fromkeys(("created", "last_started", "last_stopped"), TIME),
 }

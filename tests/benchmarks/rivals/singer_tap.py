@@ -10,7 +10,7 @@ from singer_sdk.pagination import BaseAPIPaginator
 
 PAGE_SIZE = 300
 
-TEXT, WHOLE, YES_NO, TIME, NESTED = th.StringType, th.IntegerType, th.BooleanType, th.DateTimeType, th.ObjectType
+TEXT, INTEGER, BOOLEAN, TIME, NESTED = th.StringType, th.IntegerType, th.BooleanType, th.DateTimeType, th.ObjectType
 
 
 class IdPaginator(BaseAPIPaginator[str | None]):  # type: ignore[misc] # the SDK isn't installed here
@@ -80,8 +80,8 @@ class Projects(TolokaStream):
         th.Property("assignments_issuing_view_config", NESTED(additional_properties=True)),
         th.Property("localization_config", NESTED(additional_properties=True)),
         th.Property("owner", NESTED(additional_properties=True)),
-        *(th.Property(name, YES_NO) for name in ("assignments_automerge_enabled", "sensitive")),
-        th.Property("max_active_assignments_count", WHOLE),
+        *(th.Property(name, BOOLEAN) for name in ("assignments_automerge_enabled", "sensitive")),
+        th.Property("max_active_assignments_count", INTEGER),
         th.Property("created", TIME),
     ).to_dict()
 
@@ -96,10 +96,10 @@ class Trainings(TolokaStream):
         th.Property("id", TEXT, required=True),
         *(th.Property(name, TEXT) for name in ("project_id", "private_name", "public_instructions")),
         *(th.Property(name, TEXT) for name in ("status", "last_close_reason")),
-        *(th.Property(name, YES_NO) for name in ("inherited_instructions", "may_contain_adult_content")),
-        *(th.Property(name, YES_NO) for name in ("mix_tasks_in_creation_order", "shuffle_tasks_in_task_suite")),
-        *(th.Property(name, WHOLE) for name in ("assignment_max_duration_seconds", "task_suites_required_to_pass")),
-        *(th.Property(name, WHOLE) for name in ("training_tasks_in_task_suite_count", "retry_training_after_days")),
+        *(th.Property(name, BOOLEAN) for name in ("inherited_instructions", "may_contain_adult_content")),
+        *(th.Property(name, BOOLEAN) for name in ("mix_tasks_in_creation_order", "shuffle_tasks_in_task_suite")),
+        *(th.Property(name, INTEGER) for name in ("assignment_max_duration_seconds", "task_suites_required_to_pass")),
+        *(th.Property(name, INTEGER) for name in ("training_tasks_in_task_suite_count", "retry_training_after_days")),
         *(th.Property(name, NESTED(additional_properties=True)) for name in ("metadata", "owner")),
         *(th.Property(name, TIME) for name in ("created", "last_started", "last_stopped", "changed")),
     ).to_dict()

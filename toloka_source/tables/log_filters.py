@@ -10,7 +10,7 @@ from dlt.extract import DltSource
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
 
-class _JsonNoise(logging.Filter):
+class _JsonWarnings(logging.Filter):
     """Keeps back dlt's warning that a column of JSON is a string in Arrow, for resources of ours alone."""
 
     _TEXT = "when merging arrow schema with dlt schema, several column hints were different"
@@ -32,16 +32,16 @@ class _JsonNoise(logging.Filter):
         return not any(f"resource: {name}," in record.getMessage() for name in ours)
 
 
-_json_noise = _JsonNoise()
+_json_warnings = _JsonWarnings()
 
 
 def silence_json_warning(resource: str) -> None:
     """Have dlt not warn of the JSON columns of this resource in the source that runs."""
-    _json_noise.add(dlt.current.source(), resource)
-    logging.getLogger("dlt").addFilter(_json_noise)
+    _json_warnings.add(dlt.current.source(), resource)
+    logging.getLogger("dlt").addFilter(_json_warnings)
 
 
-class _OwnNoise(logging.Filter):
+class _PackageWarnings(logging.Filter):
     """Keeps back what dlt says of each table of ours: what is meant so, or what we say ourselves, once."""
 
     _TEXTS = ("job file format insert_values native writer could not be found", "Falling back to `append` on")
@@ -51,11 +51,11 @@ class _OwnNoise(logging.Filter):
 
 
 @contextmanager
-def only_own_packages() -> Iterator[None]:
+def quiet_package_warnings() -> Iterator[None]:
     """Have dlt say less while it has packages of this source alone."""
-    noise = _OwnNoise()
-    logging.getLogger("dlt").addFilter(noise)
+    warnings = _PackageWarnings()
+    logging.getLogger("dlt").addFilter(warnings)
     try:
         yield
     finally:
-        logging.getLogger("dlt").removeFilter(noise)
+        logging.getLogger("dlt").removeFilter(warnings)

@@ -1,4 +1,4 @@
-"""What an interrupted run left: loaded if it can be, dropped if it is this source's and can't.
+"""What an interrupted run left behind: loaded if it can be, dropped if it is this source's and can't.
 
 The working folder can be shared with other sources, whose packages, tables and state are never touched.
 """
@@ -13,7 +13,7 @@ from dlt.common.schema.typing import TTableSchema
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from toloka_source import _dlt
-from toloka_source.bi.views import out_of_the_way
+from toloka_source.bi.views import views_emptied
 from toloka_source.destinations.failures import is_destination_down, last_line
 from toloka_source.destinations.place import place_of
 
@@ -32,7 +32,7 @@ _EXTRACTED, _NORMALIZED, _LOADED = "normalize/extracted", "load/normalized", "lo
 """dlt's folders for the packages of each step."""
 
 
-def settle(pipeline: dlt.Pipeline, schema: str) -> None:
+def recover(pipeline: dlt.Pipeline, schema: str) -> None:
     """Load what is pending; drop what is of this schema and can't be loaded here: it is read again."""
     _dlt.mend_folders(pipeline)
     place = place_of(pipeline).digest
@@ -57,7 +57,7 @@ def settle(pipeline: dlt.Pipeline, schema: str) -> None:
     if pipeline.has_pending_data:
         log.warning("loading the packages %s of an interrupted run", ", ".join(_pending(pipeline)))
         try:
-            with out_of_the_way(pipeline):
+            with views_emptied(pipeline):
                 pipeline.normalize()
                 pipeline.load()
         except PipelineStepFailed as error:
