@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from airflow.sdk import Asset, Connection, Param, dag, get_current_context, task
@@ -22,6 +22,9 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 from airflow.sdk.log import mask_secret
+
+if TYPE_CHECKING:
+    from toloka_source import LoadReport
 
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 # dlt would look for its settings in Airflow's variables, with hundreds of requests in each task
@@ -228,11 +231,11 @@ def _error(field: str, value: object, remedy: str) -> Exception:
     return ConfigurationError(f"connection {CONNECTION}: {field}", value, remedy)
 
 
-def _plain(report: object) -> dict[str, Any]:
-    """Return the report as Airflow keeps it: lists, not tuples, and times as text."""
+def _plain(report: "LoadReport") -> dict[str, Any]:
+    """Return the report as Airflow keeps it: times are texts."""
     import msgspec  # noqa: PLC0415
 
-    return msgspec.json.decode(msgspec.json.encode(report), type=dict[str, Any])
+    return msgspec.json.decode(msgspec.json.encode(report.as_dict()), type=dict[str, Any])
 
 
 def _line(error: Exception) -> str:

@@ -1,8 +1,8 @@
 """What a run did."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
@@ -48,3 +48,7 @@ class LoadReport:
     resources: tuple[ResourceReport, ...]
     seconds: float
     load_info: "tuple[LoadInfo, ...]" = field(repr=False, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as machines get it, without what dlt says."""
+        return {"resources": [asdict(resource) for resource in self.resources], "seconds": self.seconds}

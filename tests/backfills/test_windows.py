@@ -264,9 +264,7 @@ def test_windows_wait_for_each_other_on_duckdb(
             time.sleep(0.05)
         assert year.requests == []
     waiting.join()
-    assert caplog.messages[0] == (
-        f"waiting until another process has loaded into {file}"
-    )
+    assert caplog.messages[0] == (f"waiting until another process has loaded into {file}")
     assert len(year.requests) == 3
     assert not Path(f"{file}.lock").exists()
     place.assert_complete(year.account)

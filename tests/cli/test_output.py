@@ -174,9 +174,10 @@ def test_no_bars_if_none_are_wanted(progress: str) -> None:
 
 
 @pytest.mark.usefixtures("configured")
-def test_tables_are_whole_where_there_is_no_terminal() -> None:
-    environment = {**os.environ, "COLUMNS": "40"}
-    words = [*PROGRAM, "load", "--start-date", "2026-01-01", "--end-date", "2026-02-01"]
-    run = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-    assert "\x1b" not in run.stdout
-    assert [row[3] for row in table(run.stdout)] == ["2026-01-01 00:00:00 .. 2026-02-01 00:00:00"] * 2
+def test_tables_are_whole() -> None:
+    words = ("load", "--start-date", "2026-01-01", "--end-date", "2026-02-01", "--progress", "off")
+    environment = {**os.environ, "COLUMNS": "40"}  # where there is no terminal, a width is nobody's
+    piped = subprocess.run([*PROGRAM, *words], env=environment, capture_output=True, text=True, check=True).stdout
+    assert "\x1b" not in piped
+    for text in (piped, plain(on_terminal(*words, width=80)[0])):
+        assert [row[3] for row in table(text)] == ["2026-01-01 00:00:00 .. 2026-02-01 00:00:00"] * 2

@@ -51,7 +51,7 @@ class Output:
         """Print a load as a table for people."""
         if self._is_json:
             return
-        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("resource")
         table.add_column("rows", justify="right")
         table.add_column("requests", justify="right")

@@ -5,7 +5,6 @@ import traceback
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -93,7 +92,7 @@ def _load(windows: Sequence[Window], options: Namespace, output: Output, loaded:
 def _document(loaded: Loaded, failed: Failed, seconds: float) -> dict[str, object]:
     """Return what `--output json` prints, see `output.py`."""
     return {
-        "windows": [{"start": window.start, "end": window.end, **asdict(report)} for window, report in loaded],
+        "windows": [{"start": window.start, "end": window.end, **report.as_dict()} for window, report in loaded],
         "failed": [{"start": window.start, "end": window.end, "error": one_line(reason)} for window, reason in failed],
         "seconds": seconds,
     }

@@ -42,7 +42,7 @@ def run_demo(options: Namespace) -> int:
             output.report(reports[-1])
     finally:
         if reports:
-            output.document({"loads": reports})
+            output.document({"loads": [report.as_dict() for report in reports]})
     write_page(pipeline, reports[-1:], options.report, output)
     output.say(f"\nLook at it: {look(pipeline, reports[-1], options)}")
     return 0

@@ -24,7 +24,7 @@ def run_load(options: Namespace) -> int:
     pipeline = build_pipeline("toloka", options.destination, options.dataset, options)
     report = load(pipeline, source, views=True)
     output.report(report)
-    output.document(report)
+    output.document(report.as_dict())
     write_page(pipeline, [report], options.report, output)
     output.say(f"\nLook at it: {look(pipeline, report, options)}")
     return 0
