@@ -15,7 +15,11 @@ def _run(pipeline: dlt.Pipeline, source: Any, **arguments: Any) -> None:
     pipeline.run(source, **arguments)
 
 
-@pytest.fixture(params=[_run, load], ids=["run", "load"])
+WAYS = (pytest.param(_run, id="run"), pytest.param(load, id="load", marks=pytest.mark.slow))
+"""Nearly all other tests `load`."""
+
+
+@pytest.fixture(params=WAYS)
 def do(request: pytest.FixtureRequest) -> Do:
     """Return each way to run a pipeline in turn."""
     made: Do = request.param

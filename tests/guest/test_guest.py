@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from dlt.extract import DltSource
 
+from tests.amounts import each_once
 from tests.conftest import Warehouse, happen
 from tests.guest.features import Do, assert_equal, each, merged_by, with_length
 from toloka_source.emulator import Account
@@ -65,36 +66,35 @@ FEATURES = {
 }
 
 
-@pytest.mark.parametrize("is_one_object", [False, True], ids=["fresh sources", "one source"])
-@pytest.mark.parametrize("feature", FEATURES.values(), ids=FEATURES.keys())
+@pytest.mark.parametrize(("name", "sources"), each_once(FEATURES, ["fresh sources", "one source"]))
 def test_a_feature_of_dlt(
     warehouse: Warehouse,
     account: Account,
     do: Do,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    feature: Feature,
-    *,
-    is_one_object: bool,
+    name: str,
+    sources: str,
 ) -> None:
-    for name, value in feature.environment.items():
-        monkeypatch.setenv(name, value)
+    feature = FEATURES[name]
+    for variable, value in feature.environment.items():
+        monkeypatch.setenv(variable, value)
     pipeline = Warehouse(warehouse.api).pipeline
     source = warehouse.source()
     feature.prepare(source)
     before = [(resource.write_disposition, resource.table_name) for resource in source.resources.values()]
-    for _ in range(3):
+    for _ in range(2):
         do(pipeline, source)
         assert_equal(pipeline, account, feature.tables)
         happen(account)
-        if not is_one_object:
+        if sources == "fresh sources":
             source = warehouse.source()
             feature.prepare(source)
     do(pipeline, source)
     warehouse.api.clear_requests()
     do(pipeline, source)
     assert_equal(pipeline, account, feature.tables)
-    if feature is not FEATURES["replace"]:
+    if name != "replace":
         assert len(warehouse.api.requests) == 3  # it went on from the cursor
     assert [(resource.write_disposition, resource.table_name) for resource in source.resources.values()] == before
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []

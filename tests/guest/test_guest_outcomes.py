@@ -12,20 +12,25 @@ from tests.conftest import NOON, Warehouse, expected_rows, happen
 from tests.guest.features import Do, ask, assert_equal, each, merged_by, table_of, with_length
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
 from toloka_source.emulator import Account, Clock, Emulator
-from toloka_source.tables.resource_run import TABLE_ROWS
+from toloka_source.tables import resource_run
 
 pytest_plugins = ["tests.guest.fixtures"]
 
+PAGE = ENDPOINTS["projects"].page_size
+
 
 @pytest.mark.parametrize("limit", [1, 2])
-def test_a_limit_promises_nothing(warehouse: Warehouse, account: Account, do: Do, limit: int) -> None:
-    for _ in range(3 * TABLE_ROWS):
+def test_a_limit_promises_nothing(
+    warehouse: Warehouse, account: Account, do: Do, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(resource_run, "TABLE_ROWS", PAGE)
+    for _ in range(3 * PAGE):
         account.create_project()
     account.clock.advance(hours=1)  # so that none of them is near the cursor
     source = warehouse.source()
     source.projects.add_limit(limit)
     done = do(warehouse.pipeline, source)
-    assert limit * TABLE_ROWS <= warehouse.count("projects") < len(account.projects)
+    assert limit * PAGE <= warehouse.count("projects") < len(account.projects)
     if isinstance(done, LoadReport):
         projects, trainings = done.resources
         assert (projects.rows, projects.window_end) == (warehouse.count("projects"), None)
