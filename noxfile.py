@@ -50,10 +50,12 @@ def _browser(session: nox.Session) -> None:
 
 @nox.session(tags=["all"])
 def lint(session: nox.Session) -> None:
-    """Check the code's style and format."""
+    """Check the code's style and format and the imports, and build the site."""
     _install(session)
     for command in ("ruff check", "ruff format --check", "lint-imports"):
         session.run(*command.split())
+    site = ("--quiet", "--site-dir", session.create_tmp())
+    session.run("mkdocs", "build", "--strict", *site, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session(tags=["all"])
