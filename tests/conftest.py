@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,9 @@ from dlt.extract import DltSource
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
 from toloka_source.catalog import schemas
 from toloka_source.emulator import Account, Clock, Emulator
+
+# a shell has Ctrl-C ignored for what it runs in the background, and a process has it from the one that starts it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 

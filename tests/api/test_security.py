@@ -24,6 +24,7 @@ from dlt.common.runtime.run_context import RunContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.amounts import amount, each_once
 from tests.conftest import Warehouse, expected_rows
 from toloka_source import ENDPOINTS, TolokaError, load, toloka
 from toloka_source.emulator import Clock, Emulator, Fault
@@ -49,7 +50,7 @@ def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         logger.setLevel(level)
 
 
-@pytest.fixture(params=["environment", "file"])
+@pytest.fixture
 def secret(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> Iterator[None]:
     """Put the token where users do."""
     monkeypatch.setenv("RUNTIME__LOG_LEVEL", "DEBUG")
@@ -128,7 +129,7 @@ CASES: dict[str, Callable[[Emulator], None]] = {
 
 
 @pytest.mark.usefixtures("secret")
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "secret"), each_once(CASES, ["environment", "file"]), indirect=["secret"])
 def test_the_token_is_written_nowhere(
     api: Emulator,
     clock: Clock,
@@ -263,7 +264,7 @@ def test_any_field_survives_in_a_table(objects: list[dict[str, Any]]) -> None:
 
 
 @given(fields=unknown)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=amount(3, 6, 50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_field_survives_a_load(warehouse: Warehouse, clock: Clock, fields: dict[str, Any]) -> None:
     clock.advance(hours=1)
     made = warehouse.api.account.create_project(**fields)

@@ -1,10 +1,6 @@
-"""Windows: that they cover a range, and that each loads right beside others, killed, or beside the regular runs.
-
-`TOLOKA_ROUNDS=50` loads a year side by side so many times, of which an ordinary test run does 10.
-"""
+"""Windows: that they cover a range, and that each loads right beside others, killed, or beside the regular runs."""
 
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -25,6 +21,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.amounts import amount
 from tests.backfills.window_process import side_by_side, start, steps_of
 from tests.backfills.year import END, MARCH, START, YEAR, Place, fits, within
 from toloka_source import LoadReport, Window, load, load_window, split_windows, toloka, window_name
@@ -34,7 +31,16 @@ from toloka_source.errors import BusyError, ConfigurationError, DestinationLocke
 
 pytest_plugins = ["tests.backfills.year_fixtures"]
 
-ROUNDS = int(os.environ.get("TOLOKA_ROUNDS", "10"))
+SPRING = YEAR[1:4]
+
+SHARES = [
+    *(pytest.param(share, marks=pytest.mark.slow) for share in (0.15, 0.3, 0.6, 0.7, 0.8, 0.97)),
+    0.45,
+    0.9,
+]
+"""What part of its steps a window has done when it is killed."""
+
+ROUNDS = amount(quick=1, full=10, long=50)
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)).map(  # noqa: DTZ001 - strategies take naive ones
     lambda moment: moment.replace(tzinfo=UTC, microsecond=moment.microsecond // 1000 * 1000)
@@ -112,6 +118,7 @@ def test_four_processes_load_a_year(
         place.assert_swept()
 
 
+@pytest.mark.slow
 def test_any_number_at_once(new_database: Callable[[], Place], year: Emulator, arguments: dict[str, Any]) -> None:
     place = new_database()
     assert side_by_side(YEAR, place.destination, arguments, at_once=12) == [0] * 12
@@ -142,17 +149,16 @@ def test_a_merge_waits_for_another_merge_of_the_same_object(
     assert place.ask("SELECT count(*) FROM trainings WHERE id = '45'") == [(1,)]
 
 
-@pytest.mark.parametrize("share", [0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize("share", SHARES)
 def test_a_killed_window_is_loaded_again(place: Place, year: Emulator, arguments: dict[str, Any], share: float) -> None:
-    spring = YEAR[1:4]
-    for window in spring:
+    for window in SPRING:
         process = start(window, place.destination, arguments)
         process.join()
     process = start(MARCH, place.destination, arguments, step=int(share * steps_of(MARCH)))
     process.join()
     assert process.exitcode == -9
     load_window(MARCH, place.destination, **arguments)
-    place.assert_complete(year.account, spring)
+    place.assert_complete(year.account, SPRING)
     place.assert_swept()
 
 
@@ -178,7 +184,7 @@ def test_the_regular_pipeline_knows_nothing_of_it(
 def test_the_first_regular_run_after_a_back_fill(
     place: Place, year: Emulator, arguments: dict[str, Any], clock: Clock
 ) -> None:
-    for window in YEAR[1:4]:
+    for window in SPRING:
         load_window(window, place.destination, **arguments)
     assert ("_dlt_pipeline_state",) not in place.ask("SELECT table_name FROM information_schema.tables")
     report = regular(place, arguments)
@@ -253,8 +259,8 @@ def test_windows_wait_for_each_other_on_duckdb(
 ) -> None:
     file = tmp_path / "toloka.duckdb"
     place = Place(dlt.destinations.duckdb(str(file)), tmp_path / "reader")
-    assert side_by_side(YEAR, place.destination, arguments, at_once=4) == [0] * 12
-    place.assert_complete(year.account)
+    assert side_by_side(SPRING, place.destination, arguments, at_once=3) == [0] * 3
+    place.assert_complete(year.account, SPRING)
     place.assert_swept()
     year.clear_requests()
     with FileLock(f"{file}.lock"):
@@ -267,7 +273,7 @@ def test_windows_wait_for_each_other_on_duckdb(
     assert caplog.messages[0] == (f"waiting until another process has loaded into {file}")
     assert len(year.requests) == 3
     assert not Path(f"{file}.lock").exists()
-    place.assert_complete(year.account)
+    place.assert_complete(year.account, SPRING)
 
 
 def test_a_reader_that_holds_the_duckdb_file(arguments: dict[str, Any], year: Emulator, tmp_path: Path) -> None:
@@ -288,12 +294,11 @@ def test_a_reader_that_holds_the_duckdb_file(arguments: dict[str, Any], year: Em
 
 def test_delta_tables_are_merged(year: Emulator, arguments: dict[str, Any], tmp_path: Path) -> None:
     destination = dlt.destinations.filesystem((tmp_path / "lake").as_uri())
-    spring = YEAR[1:4]
-    for window in (*spring, MARCH):
+    for window in (*SPRING, MARCH):
         load_window(window, destination, table_format="delta", **arguments)
     for table, objects in (("projects", year.account.projects), ("trainings", year.account.trainings)):
         found = Counter(DeltaTable(tmp_path / "lake" / "toloka_data" / table).to_pyarrow_table()["id"].to_pylist())
-        assert found == Counter(item["id"] for item in within(objects, spring) if fits(item))
+        assert found == Counter(item["id"] for item in within(objects, SPRING) if fits(item))
 
 
 def test_plain_files_get_a_window_s_rows_each_time_and_a_warning(

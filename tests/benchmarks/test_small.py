@@ -45,6 +45,7 @@ def test_project_and_floor_load_the_same_with_few_requests(server: Control) -> N
                 assert told["requests"] == LANES
 
 
+@pytest.mark.slow
 def test_memory_of_a_first_load_does_not_grow_with_the_account() -> None:
     command = [sys.executable, "-m", "tests.benchmarks.memory", *SIZES]
     peaks = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout

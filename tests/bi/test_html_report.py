@@ -215,7 +215,7 @@ def test_the_command_writes_it(
     assert [row[0] for row in cells_of(text, "What this run did")] == ["projects"]
 
 
-@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+@pytest.mark.parametrize("engine", [pytest.param("duckdb", marks=pytest.mark.slow), "postgres"])
 def test_a_back_fill_adds_its_windows_up(
     configured: Emulator, command: Command, own_folder: Path, engine: str, request: pytest.FixtureRequest
 ) -> None:

@@ -14,6 +14,7 @@ import dlt
 import psycopg2
 import pytest
 
+from tests.amounts import amount, each_once
 from tests.bi.views_place import Place, Row, fields_of, in_order, projects_of, rules_of, trainings_of
 from tests.conftest import NOON, fill
 from toloka_source import ENDPOINTS, errors, load
@@ -452,8 +453,9 @@ def test_what_is_gone_comes_back(place: Place, damage: str) -> None:
 # where they get in the way, or can't be made
 
 
-@pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources", "drop_data"])
-@pytest.mark.parametrize("views", [True, False])
+@pytest.mark.parametrize(
+    ("refresh", "views"), each_once(["drop_sources", "drop_resources", "drop_data"], [True, False])
+)
 def test_views_do_not_stop_a_refresh(place: Place, refresh: Any, *, views: bool) -> None:
     fill(place.api.account)
     place.load()
@@ -620,7 +622,7 @@ def test_several_that_make_the_views_at_once(
         )
         views.publish(pipeline, report.resources, 0.0)
 
-    for damage in ("DROP SCHEMA toloka_bi CASCADE", "DROP TABLE toloka_data._toloka_loads CASCADE") * 3:
+    for damage in ("DROP SCHEMA toloka_bi CASCADE", "DROP TABLE toloka_data._toloka_loads CASCADE") * amount(1, 3, 3):
         postgres_place.ask(damage)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(publish, range(8)))

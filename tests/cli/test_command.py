@@ -246,26 +246,16 @@ def test_a_file_that_another_process_holds(
     assert_tables_equal_account(Warehouse(configured))
 
 
-HEEDFUL = """
-import signal, sys
-from toloka_source.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
-sys.exit(main())
-"""
-"""The command, which Ctrl-C reaches however the tests are run."""
-
-
 @pytest.mark.parametrize(
     "fault", [Fault.hang(30), Fault.status(429, retry_after=30)], ids=["no answer", "told to wait"]
 )
 def test_ctrl_c_ends_a_load_that_waits(configured: Emulator, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "3")
     configured.fail(fault, times=None)
-    arguments = [sys.executable, "-c", HEEDFUL, "load", "--progress", "off"]
-    run = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen([*PROGRAM, "load", "--progress", "off"], stderr=subprocess.PIPE, text=True)
     while len(configured.requests) < 2:
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=5)
+    _, err = run.communicate(timeout=20)
     assert run.returncode == 1
     assert err.splitlines()[-1] == "error: interrupted; the next run goes on from the last complete one"

@@ -27,6 +27,7 @@ def test_it_is_short_and_says_how_to_use_it() -> None:
     assert "--demo" in text.partition('"""\n\n')[0]
 
 
+@pytest.mark.slow
 def test_its_demo() -> None:
     run = script("--demo")
     assert run.returncode == 0

@@ -33,7 +33,7 @@ def wheel(own_folder: Path) -> Path:
     return built
 
 
-@pytest.mark.parametrize("extra", ["", "[duckdb]"])
+@pytest.mark.parametrize("extra", ["", pytest.param("[duckdb]", marks=pytest.mark.slow)])
 def test_a_wheel_in_an_empty_environment(own_folder: Path, api: Emulator, wheel: Path, extra: str) -> None:
     for _ in range(3):
         api.account.create_project()
@@ -45,6 +45,7 @@ def test_a_wheel_in_an_empty_environment(own_folder: Path, api: Emulator, wheel:
     assert (Path(typed.strip()) / "py.typed").exists()
 
 
+@pytest.mark.slow
 def test_the_demo_of_a_wheel_in_an_empty_folder(own_folder: Path, wheel: Path) -> None:
     (own_folder / "empty").mkdir()
     demo = ("uvx", "--quiet", "--python", sys.executable, "--from", f"{wheel}[demo]", "toloka-source", "demo")

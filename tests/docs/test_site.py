@@ -125,17 +125,6 @@ def test_the_role_for_readers_is_the_one_that_is_tested() -> None:
     assert re.sub("--.*", "", script).split() == f"{tested.rstrip()};".split()
 
 
-def test_changelog_has_the_version() -> None:
-    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert version
-    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text()
-
-
-def test_exports() -> None:
-    assert sorted(toloka_source.__all__) == toloka_source.__all__
-    assert all(hasattr(toloka_source, one) for one in toloka_source.__all__)
-
-
 # what can be run
 
 EXAMPLES = [(text, number) for text in TEXTS for number, _ in enumerate(blocks(text, "python"))]

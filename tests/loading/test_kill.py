@@ -1,8 +1,4 @@
-"""Killed at any moment, the command loses nothing and doubles nothing: the next run makes the tables right.
-
-`TOLOKA_KILLS=500` kills at so many random moments, of which an ordinary test run has 60, and `TOLOKA_STEPS=400` before
-so many steps on disk, of which it has 40.
-"""
+"""Killed at any moment, the command loses nothing and doubles nothing: the next run makes the tables right."""
 
 import json
 import os
@@ -18,14 +14,15 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.amounts import amount
 from tests.conftest import NOON, expected_rows
 from toloka_source import ENDPOINTS
 from toloka_source.catalog import schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 SERVER = Path(__file__).with_name("killed.py")
-MOMENTS = range(int(os.environ.get("TOLOKA_KILLS", "60")))
-STEPS = int(os.environ.get("TOLOKA_STEPS", "40"))
+MOMENTS = range(amount(quick=4, full=60, long=500))
+STEPS = amount(quick=6, full=40, long=400)
 KILLED = -9
 
 SHARES = [number / STEPS for number in range(STEPS)]
@@ -37,7 +34,11 @@ FIRST_SHARES = SHARES[::2]
 IDLE_SHARES = SHARES[::2]
 """The same of a run that finds nothing new."""
 
-HEALING = [(left, step) for left in (0.4, 0.55, 0.7, 0.85) for step in (0, 1, 2, 3, 5, 8, 13, 21)]
+HEALING = [
+    pytest.param(left, step, marks=() if (left, step) in {(0.55, 3), (0.7, 13), (0.85, 1)} else pytest.mark.slow)
+    for left in (0.4, 0.55, 0.7, 0.85)
+    for step in (0, 1, 2, 3, 5, 8, 13, 21)
+]
 """What part of a first run was done when it was killed, and how many steps the run after it does until it is, too."""
 
 

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 from dlt.common.versioned_state import decompress_state
 
+from tests.amounts import each_once
 from tests.conftest import NOON, Warehouse, assert_tables_equal_account, fill, happen
 from toloka_source import ENDPOINTS, errors, load
 from toloka_source.emulator import Account, Clock, Emulator, Fault
@@ -146,10 +147,11 @@ def test_a_pending_package_that_others_made_is_loaded(filled: Warehouse) -> None
     assert_tables_equal_account(filled)
 
 
-@pytest.mark.parametrize("before", ["normalize", "load"])
-@pytest.mark.parametrize("elsewhere", [OTHER_DATASET, OTHER_FILE, OTHER_BOTH])
+@pytest.mark.parametrize(
+    ("elsewhere", "before"), each_once([OTHER_DATASET, OTHER_FILE, OTHER_BOTH], ["normalize", "load"])
+)
 def test_a_pending_package_of_another_place_is_never_loaded_here(
-    filled: Warehouse, before: str, elsewhere: Place
+    filled: Warehouse, elsewhere: Place, before: str
 ) -> None:
     api = filled.api
     warehouse_at(api, elsewhere).load()
@@ -253,27 +255,26 @@ def test_a_refusal_leaves_nothing_behind(filled: Warehouse, damage: str, repair:
     assert is_lossy or [resource.rows for resource in report.resources] == [2, 4]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "DROP TABLE toloka_data.projects",
-        "DROP TABLE toloka_data.trainings",
-        "DROP TABLE toloka_data.projects; DROP TABLE toloka_data.trainings",
-        "DROP SCHEMA toloka_data CASCADE",
-        "DROP SCHEMA toloka_data_staging CASCADE",
-        "DROP SCHEMA toloka_data CASCADE; DROP SCHEMA toloka_data_staging CASCADE",
-        "DROP TABLE toloka_data_staging.projects",
-        "DROP TABLE toloka_data._dlt_version",
-        "DROP TABLE toloka_data_staging._dlt_version",
-        "DROP TABLE toloka_data._dlt_pipeline_state",
-        "DROP TABLE toloka_data._dlt_loads",
-        "; ".join(f"DROP TABLE toloka_data.{name}" for name in ("_dlt_version", "_dlt_pipeline_state", "_dlt_loads")),
-        "DELETE FROM toloka_data._dlt_version",
-        "DELETE FROM toloka_data._dlt_pipeline_state",
-        "DELETE FROM toloka_data._dlt_loads",
-    ],
-)
-@pytest.mark.parametrize("folder", ["kept", "lost"])
+GONE = [
+    "DROP TABLE toloka_data.projects",
+    "DROP TABLE toloka_data.trainings",
+    "DROP TABLE toloka_data.projects; DROP TABLE toloka_data.trainings",
+    "DROP SCHEMA toloka_data CASCADE",
+    "DROP SCHEMA toloka_data_staging CASCADE",
+    "DROP SCHEMA toloka_data CASCADE; DROP SCHEMA toloka_data_staging CASCADE",
+    "DROP TABLE toloka_data_staging.projects",
+    "DROP TABLE toloka_data._dlt_version",
+    "DROP TABLE toloka_data_staging._dlt_version",
+    "DROP TABLE toloka_data._dlt_pipeline_state",
+    "DROP TABLE toloka_data._dlt_loads",
+    "; ".join(f"DROP TABLE toloka_data.{name}" for name in ("_dlt_version", "_dlt_pipeline_state", "_dlt_loads")),
+    "DELETE FROM toloka_data._dlt_version",
+    "DELETE FROM toloka_data._dlt_pipeline_state",
+    "DELETE FROM toloka_data._dlt_loads",
+]
+
+
+@pytest.mark.parametrize(("damage", "folder"), each_once(GONE, ["kept", "lost"]))
 def test_what_is_gone_from_the_destination_comes_back(
     filled: Warehouse, own_folder: Path, damage: str, folder: str
 ) -> None:
@@ -350,7 +351,10 @@ def start(filled: Warehouse) -> Iterator[Start]:
 
 @pytest.mark.parametrize(
     ("folder", "said"),
-    [("dlt", "error: another process runs the pipeline 'toloka'"), ("another", "error: end the other process, then")],
+    [
+        ("dlt", "error: another process runs the pipeline 'toloka'"),
+        pytest.param("another", "error: end the other process, then", marks=pytest.mark.slow),
+    ],
 )
 def test_a_second_run_while_the_first_one_loads(
     filled: Warehouse, own_folder: Path, start: Start, folder: str, said: str
@@ -375,7 +379,13 @@ def test_a_second_run_while_the_first_one_loads(
     assert_tables_equal_account(filled)
 
 
-@pytest.mark.parametrize("folders", [("dlt", "dlt"), ("dlt", "another")], ids=["one folder", "two folders"])
+@pytest.mark.parametrize(
+    "folders",
+    [
+        pytest.param(("dlt", "dlt"), id="one folder", marks=pytest.mark.slow),
+        pytest.param(("dlt", "another"), id="two folders"),
+    ],
+)
 def test_two_runs_that_race(filled: Warehouse, own_folder: Path, start: Start, folders: tuple[str, str]) -> None:
     filled.load()
     for _ in range(2):
@@ -449,7 +459,7 @@ def test_the_working_folder_does_not_grow(warehouse: Warehouse, clock: Clock, ow
     account = warehouse.api.account
     fields = {name: value for name, value in account.create_project().items() if name not in {"id", "created"}}
     sizes, counts = [], []
-    for _ in range(15):
+    for _ in range(7):
         clock.advance(hours=1)
         account.create_project(**fields)
         warehouse.load(rescan_after_hours=None)
@@ -491,7 +501,7 @@ def dump(file: str) -> tuple[list[Any], ...]:
 
 def test_the_zone_of_the_machine_changes_nothing(clock: Clock, own_folder: Path, start: Start) -> None:
     dumps = []
-    for zone in ("UTC", "America/New_York", "Asia/Kathmandu"):
+    for zone in ("America/New_York", "Asia/Kathmandu"):
         clock.set(NOON)
         folder = own_folder / zone.replace("/", "_")
         folder.mkdir()
@@ -506,7 +516,7 @@ def test_the_zone_of_the_machine_changes_nothing(clock: Clock, own_folder: Path,
                 ]
                 happen(api.account)
         dumps.append(dump(str(folder / "toloka.duckdb")))
-    assert dumps[1:] == dumps[:-1]
+    assert dumps[0] == dumps[1]
     assert [len(part) for part in dumps[0]] == [31, 21, 2]
 
 
@@ -530,8 +540,10 @@ def test_a_strict_run_loads_nothing_when_something_does_not_fit(filled: Warehous
     assert_tables_equal_account(filled)
 
 
-@pytest.mark.parametrize("rescan", [24.0, None])
-@pytest.mark.parametrize("ahead", [timedelta(seconds=30), timedelta(hours=3), timedelta(days=400)])
+@pytest.mark.parametrize(
+    ("ahead", "rescan"),
+    each_once([timedelta(seconds=30), timedelta(hours=3), timedelta(days=400)], [24.0, None]),
+)
 def test_a_clock_that_was_ahead_loses_nothing(
     filled: Warehouse, clock: Clock, ahead: timedelta, rescan: float | None
 ) -> None:

@@ -1,7 +1,4 @@
-"""A model of the account: whatever happens in it, and whenever a run fails, no row is lost, doubled or made up.
-
-An ordinary test run tries 200 histories; `TOLOKA_HISTORIES=5000` tries so many.
-"""
+"""A model of the account: whatever happens in it, and whenever a run fails, no row is lost, doubled or made up."""
 
 import functools
 import gc
@@ -23,12 +20,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from tests.amounts import amount
 from tests.conftest import Warehouse, expected_rows
 from toloka_source import ENDPOINTS, LoadReport, TolokaError, load, source
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.tables import resource_run
 
-HISTORIES = int(os.environ.get("TOLOKA_HISTORIES", "200"))
+HISTORIES = amount(quick=20, full=200, long=5_000)
 START = datetime(2025, 2, 27, 23, 59, 59, 999_000, UTC)
 LAG = resource_run.LAG.total_seconds()
 
