@@ -16,14 +16,16 @@ nox.options.sessions = ["lint", "types", "tests"]
 AT_ONCE = ("-n", "auto", "--dist", "worksteal")
 """Tests share nothing, so each core runs some of them."""
 
+COMPILED = "--compile-bytecode"
+"""The tests start hundreds of processes that import dlt."""
+
 WITH_SLOW = ("-m", "")
 """Runs the tests marked `slow` too, which pyproject.toml leaves out."""
 
 
 def _install(session: nox.Session, *options: str, folder: str | None = None) -> None:
-    """Make the environment; its bytecode too, as the tests start a hundred processes that import dlt."""
     environment = {"UV_PROJECT_ENVIRONMENT": folder or session.virtualenv.location}
-    session.run_install("uv", "sync", "--quiet", "--compile-bytecode", *options, env=environment, external=True)
+    session.run_install("uv", "sync", "--quiet", *options, env=environment, external=True)
 
 
 def _superset(session: nox.Session) -> str:
@@ -68,21 +70,21 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests that take minutes; arguments after `--` go to pytest."""
-    _install(session)
+    _install(session, COMPILED)
     session.run("pytest", *AT_ONCE, *session.posargs)
 
 
 @nox.session(tags=["all"])
 def full(session: nox.Session) -> None:
     """Run the same tests, the slow ones and more examples too."""
-    _install(session)
+    _install(session, COMPILED)
     session.run("pytest", *AT_ONCE, *WITH_SLOW, *session.posargs, env={"TOLOKA_AMOUNT": "full"})
 
 
 @nox.session(tags=["all"])
 def airflow(session: nox.Session) -> None:
     """Run the DAGs in Airflow, in this process."""
-    _install(session, "--extra", "airflow")
+    _install(session, COMPILED, "--extra", "airflow")
     # by their names: mypy leaves the folder out, see pyproject.toml
     session.run("mypy", "pipelines/airflow_dag.py", *map(str, Path("tests/airflow").glob("*.py")))
     session.run("pytest", "tests/airflow", *session.posargs)
@@ -91,7 +93,7 @@ def airflow(session: nox.Session) -> None:
 @nox.session(tags=["all"])
 def dagster(session: nox.Session) -> None:
     """Run the assets in Dagster, in this process."""
-    _install(session, "--extra", "dagster")
+    _install(session, COMPILED, "--extra", "dagster")
     session.run("mypy", "pipelines/dagster_definitions.py", *map(str, Path("tests/dagster").glob("*.py")))
     session.run("pytest", "tests/dagster", *session.posargs)
 
@@ -99,7 +101,7 @@ def dagster(session: nox.Session) -> None:
 @nox.session(tags=["all"])
 def clients(session: nox.Session) -> None:
     """Read the views with the libraries of BI tools and notebooks; 350 MB, so no part of the other sessions."""
-    _install(session)
+    _install(session, COMPILED)
     # duckdb-engine can't read a view's columns with SQLAlchemy 2.1
     session.install(
         "--quiet", "duckdb-engine>=0.17", "sqlalchemy>=2,<2.1", "adbc-driver-postgresql>=1.5", "pandas", "polars"
@@ -111,9 +113,11 @@ def clients(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """Start a real Airflow and a real Dagster, let them run on schedule, and look at them in a browser."""
     environments = Path(session.virtualenv.location).parent
-    _install(session, "--extra", "airflow", folder=str(environments / "live-airflow"))
-    _install(session, "--extra", "dagster", "--group", "dagster-page", folder=str(environments / "live-dagster"))
-    _install(session, "--group", "browser")
+    _install(session, COMPILED, "--extra", "airflow", folder=str(environments / "live-airflow"))
+    _install(
+        session, COMPILED, "--extra", "dagster", "--group", "dagster-page", folder=str(environments / "live-dagster")
+    )
+    _install(session, COMPILED, "--group", "browser")
     _browser(session)
     session.run("pytest", "tests/live", *session.posargs, env={"TOLOKA_ENVIRONMENTS": str(environments)})
 
@@ -121,7 +125,7 @@ def live(session: nox.Session) -> None:
 @nox.session(tags=["all"])
 def superset(session: nox.Session) -> None:
     """Show warehouses in a real Superset, and compare every figure with the account."""
-    _install(session, "--group", "browser")
+    _install(session, COMPILED, "--group", "browser")
     _browser(session)
     session.run("pytest", "tests/superset", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
 
@@ -129,14 +133,14 @@ def superset(session: nox.Session) -> None:
 @nox.session(python=["3.12", "3.13", "3.14"])
 def versions(session: nox.Session) -> None:
     """Run the tests that take minutes on other versions of Python."""
-    _install(session, "--python", session.virtualenv.location)
+    _install(session, COMPILED, "--python", session.virtualenv.location)
     session.run("pytest", *AT_ONCE, *session.posargs)
 
 
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
     """Run the tests that take minutes with the lowest versions that pyproject.toml allows."""
-    session.install("--quiet", "--compile-bytecode", "--resolution", "lowest-direct", "--group", "dev")
+    session.install("--quiet", COMPILED, "--resolution", "lowest-direct", "--group", "dev")
     session.run("pytest", *AT_ONCE, *session.posargs)
 
 
@@ -163,6 +167,6 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def long(session: nox.Session) -> None:
     """Run the model test on thousands of histories, and kill runs at hundreds of moments; takes hours."""
-    _install(session)
+    _install(session, COMPILED)
     tests = ("tests/loading/test_model.py", "tests/loading/test_kill.py", "tests/backfills/test_windows.py")
     session.run("pytest", *AT_ONCE, *WITH_SLOW, *tests, *session.posargs, env={"TOLOKA_AMOUNT": "long"})
