@@ -1,4 +1,4 @@
-"""Projects and trainings as a busy requester has them, made from seeded rng."""
+"""Projects and trainings as a busy requester has them, made at random from a seed."""
 
 import random
 from collections.abc import Iterable, Iterator
