@@ -310,3 +310,14 @@ def test_plain_files_get_a_window_s_rows_each_time_and_a_warning(
             assert rows(load_window(MARCH, destination, **arguments)) == [4, 22]
         assert len(list((tmp_path / "lake" / "toloka_data" / "projects").glob("*.parquet"))) == number
         assert sum("adds rows and replaces none" in message for message in caplog.messages) == 2 * number
+
+
+def test_a_dataset_s_name_leads_to_no_other_folder(
+    arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    victim = tmp_path / f"victim_{window_name(MARCH)}"
+    victim.mkdir()
+    (victim / "file").touch()
+    load_window(MARCH, "duckdb", "/../../../victim", **arguments)  # dlt makes a name of it
+    assert (victim / "file").exists()

@@ -16,6 +16,7 @@ from tests.bi.test_connections import reader
 from tests.bi.views_place import Place, projects_of, rules_of, trainings_of
 from tests.cli.test_command import Command, command, configured
 from tests.conftest import NOON, Warehouse
+from toloka_source import load
 from toloka_source.bi.charts import MOST_FIELDS, words
 from toloka_source.bi.html_report import write_report
 from toloka_source.emulator import Account, Clock, Emulator
@@ -266,4 +267,17 @@ def test_what_stops_it_is_found_before_any_request(
     assert err.startswith(f"error: report = {path!r}: {said}")
     assert err.count("\n") == 1
     assert configured.requests == []
-    assert not list(own_folder.rglob(".*.part"))
+    assert not list(own_folder.rglob(".report.html.*"))
+
+
+def test_who_can_read_the_page_and_what_a_guessed_name_leads_to(warehouse: Warehouse, own_folder: Path) -> None:
+    report = load(warehouse.pipeline, warehouse.source(), views=True)
+    victim, page = own_folder / "victim", own_folder / "report.html"
+    victim.write_text("precious")
+    (own_folder / f".report.html.{os.getpid()}.part").symlink_to(victim)
+    write_report(f"{page}", warehouse.pipeline, [report])
+    assert victim.read_text() == "precious"
+    assert page.stat().st_mode & 0o777 == 0o600
+    page.chmod(0o644)
+    write_report(f"{page}", warehouse.pipeline, [report])
+    assert page.stat().st_mode & 0o777 == 0o644

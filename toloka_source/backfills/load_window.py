@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -82,8 +83,7 @@ def load_window(
     started = monotonic()
     source = window_source(window, resources, **arguments)
     views_in = check_views(views, dataset)
-    name = f"{_PIPELINE}_{dataset}_{window_name(window)}"
-    with _own_folder(Path(get_dlt_pipelines_dir()) / name) as folder:
+    with _own_folder(dataset, window) as folder:
         pipeline = dlt.pipeline(
             _PIPELINE,
             pipelines_dir=str(folder),
@@ -122,10 +122,14 @@ def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), *
 
 
 @contextmanager
-def _own_folder(folder: Path) -> Iterator[Path]:
+def _own_folder(dataset: str, window: Window) -> Iterator[Path]:
     """Keep a folder for this window: empty at first, gone at the end."""
+    name = window_name(window)
+    # a dataset can bear a name that leads out of the folder
+    digest = sha256(dataset.encode()).hexdigest()[:12]
+    folder = Path(get_dlt_pipelines_dir(), f"{_PIPELINE}_{digest}_{name}")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder, f"another process loads the window {folder.name!r}"):
+    with locked(folder, f"another process loads the window {name} into {dataset!r}"):
         shutil.rmtree(folder, ignore_errors=True)
         try:
             yield folder

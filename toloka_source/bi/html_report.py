@@ -3,10 +3,11 @@
 The numbers come from the views for BI tools, added up by the database: the page stays small however large the account.
 """
 
-import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import dlt
@@ -153,11 +154,17 @@ def _rows(client: Any, query: str) -> list[Row]:  # noqa: ANN401 - dlt's client 
 
 
 def _write(path: str, text: str, *, keep: bool = True) -> None:
-    """Write a file at once: whoever opens it meanwhile sees the old one, or none."""
-    part = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.part")
+    """Write a file at once: whoever opens it meanwhile sees the old one, or none. It keeps the old one's mode."""
+    target = Path(path)
+    # a name that nobody can guess, of a file that wasn't there, which its owner alone can read
+    begin = f".{target.name}."
+    with NamedTemporaryFile("w", encoding="utf-8", delete=False, dir=target.parent, prefix=begin) as output:
+        part = Path(output.name)
+        output.write(text)
     try:
-        part.write_text(text, encoding="utf-8")
         if keep:
-            part.replace(path)
+            with suppress(FileNotFoundError):
+                part.chmod(target.stat().st_mode)
+            part.replace(target)
     finally:
         part.unlink(missing_ok=True)
