@@ -19,11 +19,18 @@ def amount(quick: int, full: int, long: int) -> int:
     return (quick, full, long)[_AMOUNT]
 
 
-def each_once(cases: Iterable[Any], *others: Iterable[Any]) -> list[Any]:
-    """Return parameters: each case with each choice of the others, of which all but one are slow, in turn."""
+def each_once(cases: Iterable[Any], *others: Iterable[Any], slow: Iterable[Any] = ()) -> list[Any]:
+    """Return parameters: each case with each choice of the others, of which all but one are slow, in turn.
+
+    Args:
+        cases: What each run tries.
+        others: What it is combined with.
+        slow: Further cases, slow with any choice.
+    """
     choices = list(product(*others))
-    return [
+    quick = [
         pytest.param(case, *choice, marks=() if at == number % len(choices) else pytest.mark.slow)
         for number, case in enumerate(cases)
         for at, choice in enumerate(choices)
     ]
+    return quick + [pytest.param(case, *choice, marks=pytest.mark.slow) for case in slow for choice in choices]

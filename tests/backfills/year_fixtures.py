@@ -59,7 +59,7 @@ def new_database(postgres: str, tmp_path: Path) -> Callable[[], Place]:
     return make
 
 
-@pytest.fixture(params=["postgres", "duckdb"])
+@pytest.fixture(params=["postgres", pytest.param("duckdb", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Return an empty destination of each kind."""
     if request.param == "postgres":

@@ -117,7 +117,10 @@ ODD_LANGUAGES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+ENGINES = ["duckdb", "postgres"]
+
+
+@pytest.fixture(params=ENGINES)
 def attach(request: pytest.FixtureRequest, api: Emulator) -> Attach:
     """Return what attaches a pipeline to the test's own database, of each engine in turn."""
     url = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
@@ -429,18 +432,18 @@ def test_a_column_that_is_not_there(place: Place) -> None:
     assert (row["project_id"], row["private_comment"]) == ("1", None)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "DROP TABLE toloka_data.trainings CASCADE",
-        "DROP TABLE toloka_data._toloka_loads CASCADE",
-        "DROP TABLE toloka_data._dlt_loads CASCADE",
-        "DROP SCHEMA toloka_data CASCADE",
-        "DROP SCHEMA toloka_bi CASCADE",
-        "DROP VIEW toloka_bi.loads",
-        "DROP VIEW toloka_bi.projects; CREATE VIEW toloka_bi.projects AS SELECT 1 AS other",
-    ],
-)
+DAMAGES = [
+    "DROP TABLE toloka_data.trainings CASCADE",
+    "DROP TABLE toloka_data._toloka_loads CASCADE",
+    "DROP TABLE toloka_data._dlt_loads CASCADE",
+    "DROP SCHEMA toloka_data CASCADE",
+    "DROP SCHEMA toloka_bi CASCADE",
+    "DROP VIEW toloka_bi.loads",
+    "DROP VIEW toloka_bi.projects; CREATE VIEW toloka_bi.projects AS SELECT 1 AS other",
+]
+
+
+@pytest.mark.parametrize(("damage", "place"), each_once(DAMAGES, ENGINES), indirect=["place"])
 def test_what_is_gone_comes_back(place: Place, damage: str) -> None:
     fill(place.api.account)
     place.load()
@@ -454,7 +457,9 @@ def test_what_is_gone_comes_back(place: Place, damage: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refresh", "views"), each_once(["drop_sources", "drop_resources", "drop_data"], [True, False])
+    ("refresh", "views", "place"),
+    each_once(["drop_sources", "drop_resources", "drop_data"], [True, False], ENGINES),
+    indirect=["place"],
 )
 def test_views_do_not_stop_a_refresh(place: Place, refresh: Any, *, views: bool) -> None:
     fill(place.api.account)

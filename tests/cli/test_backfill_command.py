@@ -82,6 +82,7 @@ def test_backfill_without_its_dates(command: Command, capfd: pytest.CaptureFixtu
     assert "--start-date, --end-date" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_windows_that_fail_are_named_at_the_end(
     configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -157,6 +157,7 @@ def test_bars_of_a_backfill(configured: Emulator) -> None:
     assert [line[:6] for line in lines if "projects" in line] == ["1 of 3", "2 of 3", "3 of 3", "3 of 3"]
 
 
+@pytest.mark.slow
 def test_bars_and_a_document(configured: Emulator) -> None:
     configured.account.create_project()
     for words in (("load",), BACKFILL):

@@ -51,6 +51,7 @@ def test_it_loads(configured: Emulator) -> None:
     assert script("--resources", "pools").returncode == 2
 
 
+@pytest.mark.slow
 def test_its_backfill_says_how_to_load_again(configured: Emulator) -> None:
     configured.account.create_project(created="2025-01-10T00:00:00", sensitive="maybe")
     run = script(*BACKFILL, "--strict")

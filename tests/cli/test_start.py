@@ -76,10 +76,10 @@ def test_words_that_are_none(words: list[str], capfd: pytest.CaptureFixture[str]
     ("calls", "again", "is_on_path"),
     [
         (["toloka-source"], ["toloka-source"], True),
-        ([INSTALLED], [INSTALLED], False),
-        ([sys.executable, "-m", "toloka_source"], [sys.executable, "-m", "toloka_source"], False),
+        pytest.param([INSTALLED], [INSTALLED], False, marks=pytest.mark.slow),
+        pytest.param(*([[sys.executable, "-m", "toloka_source"]] * 2), False, marks=pytest.mark.slow),
         (["uv", "run", "toloka-source"], ["uv", "run", "toloka-source"], False),
-        (["uv", "run", "python", "-m", "toloka_source"], ["uv", "run", "python", "-m", "toloka_source"], False),
+        pytest.param(*([["uv", "run", "python", "-m", "toloka_source"]] * 2), False, marks=pytest.mark.slow),
     ],
     ids=["by name", "by path", "as a module", "by uv run", "as a module by uv run"],
 )

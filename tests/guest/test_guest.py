@@ -47,26 +47,29 @@ def _contract(source: DltSource) -> None:
 
 FEATURES = {
     "nothing": Feature(),
-    "add_filter": Feature(lambda source: source.projects.add_filter(lambda table: table.num_rows > 0)),
     "add_map": Feature(lambda source: source.projects.add_map(with_length)),
     "add_limit that isn't reached": Feature(lambda source: source.projects.add_limit(100)),
     "a transformer": Feature(_transform),
     "table_name": Feature(lambda source: source.projects.apply_hints(table_name="ours"), tables={"projects": "ours"}),
-    "a column's hint": Feature(lambda source: source.projects.apply_hints(columns=[{"name": "status", "sort": True}])),
     "upsert": Feature(lambda source: each(source, write_disposition=merged_by("upsert"))),
-    "delete-insert": Feature(lambda source: each(source, write_disposition=merged_by("delete-insert"))),
     "replace": Feature(lambda source: each(source, write_disposition="replace")),
     "contracts": Feature(_contract),
     "naming direct": Feature(environment={"SCHEMA__NAMING": "direct"}),
-    "naming sql_cs_v1": Feature(environment={"SCHEMA__NAMING": "sql_cs_v1"}),
     "one worker": Feature(environment={"EXTRACT__WORKERS": "1"}),
-    "fifo": Feature(environment={"EXTRACT__NEXT_ITEM_MODE": "fifo"}),
     "dlt's own load id": Feature(environment={"NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true"}),
     "no state from the destination": Feature(environment={"RESTORE_FROM_DESTINATION": "false"}),
 }
 
+MORE_FEATURES = {
+    "add_filter": Feature(lambda source: source.projects.add_filter(lambda table: table.num_rows > 0)),
+    "a column's hint": Feature(lambda source: source.projects.apply_hints(columns=[{"name": "status", "sort": True}])),
+    "delete-insert": Feature(lambda source: each(source, write_disposition=merged_by("delete-insert"))),
+    "naming sql_cs_v1": Feature(environment={"SCHEMA__NAMING": "sql_cs_v1"}),
+    "fifo": Feature(environment={"EXTRACT__NEXT_ITEM_MODE": "fifo"}),
+}
 
-@pytest.mark.parametrize(("name", "sources"), each_once(FEATURES, ["fresh sources", "one source"]))
+
+@pytest.mark.parametrize(("name", "sources"), each_once(FEATURES, ["fresh sources", "one source"], slow=MORE_FEATURES))
 def test_a_feature_of_dlt(
     warehouse: Warehouse,
     account: Account,
@@ -76,7 +79,7 @@ def test_a_feature_of_dlt(
     name: str,
     sources: str,
 ) -> None:
-    feature = FEATURES[name]
+    feature = (FEATURES | MORE_FEATURES)[name]
     for variable, value in feature.environment.items():
         monkeypatch.setenv(variable, value)
     pipeline = Warehouse(warehouse.api).pipeline

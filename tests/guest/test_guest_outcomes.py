@@ -19,7 +19,7 @@ pytest_plugins = ["tests.guest.fixtures"]
 PAGE = ENDPOINTS["projects"].page_size
 
 
-@pytest.mark.parametrize("limit", [1, 2])
+@pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_limit_promises_nothing(
     warehouse: Warehouse, account: Account, do: Do, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
@@ -112,7 +112,7 @@ def test_an_incremental_of_the_users_own(warehouse: Warehouse, account: Account,
     assert warehouse.count("projects") == len(wanted) + 21
 
 
-@pytest.mark.parametrize("mode", ["drop_sources", "drop_resources", "drop_data"])
+@pytest.mark.parametrize("mode", ["drop_sources", pytest.param("drop_resources", marks=pytest.mark.slow), "drop_data"])
 def test_refresh(warehouse: Warehouse, account: Account, do: Do, mode: str) -> None:
     do(warehouse.pipeline, warehouse.source())
     ask(warehouse.pipeline, "INSERT INTO projects (id) VALUES ('0')")
@@ -222,7 +222,7 @@ def test_rows_of_a_map_in_tables_by_their_values(warehouse: Warehouse, account: 
 # filters, dates and places
 
 
-@pytest.mark.parametrize("rescan", [24.0, None])
+@pytest.mark.parametrize("rescan", [pytest.param(24.0, marks=pytest.mark.slow), None])
 def test_a_wider_filter_brings_what_it_lets_in(
     warehouse: Warehouse, account: Account, do: Do, rescan: float | None
 ) -> None:
@@ -235,7 +235,7 @@ def test_a_wider_filter_brings_what_it_lets_in(
     assert len(warehouse.api.requests) == 3
 
 
-@pytest.mark.parametrize("rescan", [24.0, None])
+@pytest.mark.parametrize("rescan", [pytest.param(24.0, marks=pytest.mark.slow), None])
 def test_an_earlier_start_brings_what_is_older(
     warehouse: Warehouse, account: Account, do: Do, rescan: float | None
 ) -> None:

@@ -21,8 +21,8 @@ from toloka_source.catalog import schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 SERVER = Path(__file__).with_name("killed.py")
-MOMENTS = range(amount(quick=4, full=60, long=500))
-STEPS = amount(quick=6, full=40, long=400)
+MOMENTS = range(amount(quick=3, full=60, long=500))
+STEPS = amount(quick=4, full=40, long=400)
 KILLED = -9
 
 SHARES = [number / STEPS for number in range(STEPS)]
@@ -35,7 +35,7 @@ IDLE_SHARES = SHARES[::2]
 """The same of a run that finds nothing new."""
 
 HEALING = [
-    pytest.param(left, step, marks=() if (left, step) in {(0.55, 3), (0.7, 13), (0.85, 1)} else pytest.mark.slow)
+    pytest.param(left, step, marks=() if (left, step) in {(0.55, 3), (0.85, 8)} else pytest.mark.slow)
     for left in (0.4, 0.55, 0.7, 0.85)
     for step in (0, 1, 2, 3, 5, 8, 13, 21)
 ]
