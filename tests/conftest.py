@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from dlt.common.schema.typing import C_DLT_LOAD_ID
 from dlt.extract import DltSource
+from hypothesis import HealthCheck, settings
 
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
 from toloka_source.catalog import schemas
@@ -20,6 +21,10 @@ from toloka_source.emulator import Account, Clock, Emulator
 
 # a shell has Ctrl-C ignored for what it runs in the background, and a process has it from the one that starts it
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# a machine that has other things to do is slow, and none of our mistakes
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 

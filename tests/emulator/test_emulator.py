@@ -245,7 +245,7 @@ FILTERS = st.fixed_dictionaries(
 
 
 @given(filters=FILTERS, limit=st.integers(7, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_paging_by_id_finds_what_the_filters_ask_for(
     api: Emulator, account: Account, filters: dict[str, Any], limit: int
 ) -> None:

@@ -95,7 +95,7 @@ def test_the_workers_are_busy(ids: list[int]) -> None:
     assert rounds <= 15
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sets(st.integers(1, 200) | st.integers(1, 10**25), max_size=60), st.integers(1, 9))
 def test_the_same_objects_as_in_order(ids: set[int], workers: int) -> None:
     found = ids_of(read_pages(cast("Client", Listing(ids)), THREE_A_PAGE, {}, workers))
