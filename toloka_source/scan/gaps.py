@@ -12,7 +12,7 @@ than a small part of all.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import log, sqrt
+from math import sqrt
 
 from toloka_source.api.client import Page
 
@@ -21,8 +21,6 @@ WASTE = 0.14
 
 _WIDE = 2
 """How many pages a gap may hold at least for another worker to begin in it."""
-
-_EVEN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,8 @@ class Gap:
 
     @property
     def objects(self) -> float:
-        """How many there may be: the density falls off like 1 / x from the denser end."""
-        ratio = self.low_density / self.high_density
-        mean = self.low_density if abs(ratio - 1) < _EVEN else (self.low_density - self.high_density) / log(ratio)
-        return (self.high - self.low) * mean
+        """How many there may be, by the densities' geometric mean."""
+        return (self.high - self.low) * sqrt(self.low_density * self.high_density)
 
     def halves(self) -> "tuple[Gap, Gap]":
         """Cut where half of these objects may be."""
