@@ -27,7 +27,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 from dlt.extract.items import ResolvablePipeItem, TableNameMeta
 from dlt.extract.state import get_current_pipe
-from dlt.pipeline.state_sync import load_pipeline_state_from_destination
+from dlt.pipeline.state_sync import force_state_extract, load_pipeline_state_from_destination
 
 DUCKDB, POSTGRES = "dlt.destinations.duckdb", "dlt.destinations.postgres"
 """dlt's names of the destinations that need something of their own."""
@@ -86,6 +86,12 @@ def set_state(pipeline: dlt.Pipeline, source: str, state: Mapping[str, Any] | No
             sources.pop(source, None)
         else:
             sources[source] = state
+
+
+def forget_extracted_state(pipeline: dlt.Pipeline) -> None:
+    """Let the next run store its state, also one that a package had which was dropped: dlt takes it for stored."""
+    with pipeline.managed_state() as local:
+        force_state_extract(local)
 
 
 def count_paths_from_here(pipeline: dlt.Pipeline) -> None:

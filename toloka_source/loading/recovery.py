@@ -128,4 +128,5 @@ def drop_pending(pipeline: dlt.Pipeline, schema: str) -> bool:
     for load_id, folders in pending.items():
         _dlt.delete_package(pipeline, load_id, *folders)
     _dlt.set_state(pipeline, schema, None)
+    _dlt.forget_extracted_state(pipeline)
     return True
