@@ -1,7 +1,7 @@
 """What a source is told: its arguments, checked before any request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +11,7 @@ from dlt.common.schema.typing import TTableFormat
 
 from toloka_source.api.client import Client, RetryPolicy
 from toloka_source.api.connection import base_address
+from toloka_source.api.token import Token
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError, check_choice
 from toloka_source.times import parse_time
@@ -58,7 +59,7 @@ class Settings:
     """
 
     address: str
-    token: str = field(repr=False)
+    token: Token
     policy: RetryPolicy
     start: datetime | None
     end: datetime | None
@@ -69,16 +70,12 @@ class Settings:
     table_format: TTableFormat | None
 
     def connect(self, *, keeps_nul: bool = True) -> Client:
-        """Return a client of its own for a run of a resource; for `keeps_nul` see there.
-
-        Raises:
-            ConfigurationError: The token can't be one.
-        """
+        """Return a client of its own for a run of a resource; for `keeps_nul` see there."""
         return Client(self.address, self.token, self.policy, connections=self.workers, keeps_nul=keeps_nul)
 
 
 def check_settings(
-    token: str | None,
+    token: Token,
     environment: str,
     base_url: str | None,
     start_date: object,
@@ -102,7 +99,7 @@ def check_settings(
         raise ConfigurationError("max_concurrency", max_concurrency, "must be a whole number, 1 or more")
     settings = Settings(
         address=base_address(environment, base_url),
-        token=token or "",
+        token=token,
         policy=_retry_policy(),
         start=start,
         end=end,

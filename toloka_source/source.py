@@ -8,6 +8,7 @@ import dlt
 from dlt.extract import DltResource
 from dlt.sources import incremental
 
+from toloka_source.api.token import Token
 from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import ENDPOINTS, Endpoint
 from toloka_source.destinations.place import current_place
@@ -58,8 +59,9 @@ def toloka(
     Raises:
         ConfigurationError: An argument can't work; says which, and what to write.
     """
+    secret, token = Token(token or ""), None  # whoever shows the values of this call shows no token
     settings = check_settings(
-        token=token,
+        token=secret,
         environment=environment,
         base_url=base_url,
         start_date=start_date,

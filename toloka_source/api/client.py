@@ -25,6 +25,7 @@ import urllib3
 from toloka_source import errors
 from toloka_source.api import responses
 from toloka_source.api.connection import Authorization, DeadlineAdapter, NoRedirectSession, ca_bundle, is_loopback
+from toloka_source.api.token import Token
 from toloka_source.times import to_millisecond
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,13 @@ Item = dict[str, msgspec.Raw]
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 _LEAST_SECONDS = 0.1
+_MOST_BYTES = 256_000_000
+"""Of a page, when it isn't compressed any more: several hundred times what the API sends."""
+
+_MOST_ERROR_BYTES = 64_000
 _MOST_HTML = 10_000
+_PIECE_BYTES = 65_536
+"""A piece that is compressed can be a thousand times as large when it isn't."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Client:
     def __init__(
         self,
         base_url: str,
-        token: str,
+        token: str | Token,
         policy: RetryPolicy | None = None,
         sleep: Callable[[float], object] | None = None,
         connections: int = 1,
@@ -110,11 +117,11 @@ class Client:
         self._keeps_nul = keeps_nul
         self._host = urlsplit(base_url).netloc
         self._clock_warned = False
-        self._authorization = Authorization(token)
+        self._token = token if isinstance(token, Token) else Token(token)
         self._counting = threading.Lock()
         self._adapter = DeadlineAdapter(connections)
         self._session = NoRedirectSession(raise_for_status=False)
-        self._session.auth = self._authorization
+        self._session.auth = Authorization(self._token)
         self._session.headers.update({"Accept": "application/json", "User-Agent": "toloka-source"})
         self._session.mount(base_url, self._adapter)
         if base_url.startswith("https:"):
@@ -209,14 +216,16 @@ class Client:
                 body = _read_body(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             cause = _first_cause(error)
-            reason = self._authorization.hide(f"{type(cause).__name__}: {cause}".encode()).decode()
+            reason = self._token.hide(f"{type(cause).__name__}: {cause}")
             return responses.unreachable(self.base_url, self._host, error, reason)
         if response.status_code != HTTPStatus.OK:
-            return responses.refusal(response, self._authorization.hide(body), path)
+            return responses.refusal(response, body, path, self._token.hide)
+        if len(body) > _MOST_BYTES:
+            return errors.ProtocolError(f"{path}: the page has more than {_MOST_BYTES // 10**6} MB")
         try:
             page = responses.parse_page(body, keeps_nul=self._keeps_nul)
         except responses.BROKEN as error:
-            return responses.not_a_page(response, self._authorization.hide(body), path, error)
+            return responses.not_a_page(response, body, path, error, self._token.hide)
         return Page(page.items, page.has_more, to_millisecond(self._as_of(response, sent_at)))
 
     def _as_of(self, response: requests.Response, sent_at: datetime) -> datetime:
@@ -237,14 +246,22 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _read_body(response: requests.Response) -> bytes:
-    is_page = responses.is_html(response)
+    """Return the body of a page, of up to one byte more than it may have; of all else the beginning."""
+    is_page = response.status_code == HTTPStatus.OK and not responses.is_html(response)
+    # a web page tells what it is by its beginning, even if it never ends
+    most = _MOST_BYTES if is_page else _MOST_HTML if responses.is_html(response) else _MOST_ERROR_BYTES
+    body = bytearray()
     try:
-        # a web page tells what it is by its beginning, even if it never ends
-        return bytes(response.raw.read(_MOST_HTML if is_page else None, decode_content=True))
+        while (left := most + 1 - len(body)) > 0:
+            piece = response.raw.read(min(left, _PIECE_BYTES), decode_content=True)
+            if not piece:
+                break
+            body += piece
     except (urllib3.exceptions.HTTPError, OSError):
-        if response.status_code == HTTPStatus.OK and not is_page:
+        if is_page:
             raise
-        return b""  # the status alone tells enough, and so does HTML
+        body.clear()  # the status alone tells enough, and so does HTML
+    return bytes(body[: most + is_page])
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=60)

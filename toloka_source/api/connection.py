@@ -20,6 +20,7 @@ from dlt.sources.helpers.requests import Session
 from requests.adapters import HTTPAdapter
 
 from toloka_source import errors
+from toloka_source.api.token import Token
 
 HOSTS = {
     "production": "https://toloka.dev/api/v1",
@@ -28,43 +29,20 @@ HOSTS = {
 """The API's base address for each environment."""
 
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-_TOY_TOKEN = 6
 _ADDRESS = re.compile(r"https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?(/[!-\[\]-~]*)?")
 
 
 class Authorization(requests.auth.AuthBase):
     """Sets the header. As an `auth` object it also keeps requests from taking a password of ~/.netrc instead."""
 
-    def __init__(self, token: str) -> None:
-        """Check the token.
-
-        Raises:
-            MissingTokenError: It is empty.
-            ConfigurationError: It can't be one.
-        """
-        token = token.strip()
-        kind, _, key = token.rpartition(" ")
-        if not key or token in ("OAuth", "ApiKey"):
-            remedy = "no token; set SOURCES__TOLOKA__TOKEN, or token under [sources.toloka] in .dlt/secrets.toml"
-            raise errors.MissingTokenError("token", None, remedy)
-        if kind not in ("", "OAuth", "ApiKey") or not (token.isascii() and token.isprintable()):
-            remedy = "not a token; write it as Toloka shows it, or as 'OAuth <token>' or 'ApiKey <key>'"
-            raise errors.ConfigurationError("token", "***", remedy)
-        self._header = f"{kind or 'OAuth'} {key}"
-        self._key = key
+    def __init__(self, token: Token) -> None:
+        """Take the token."""
+        self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Set the request's header."""
-        request.headers["Authorization"] = self._header
+        request.headers["Authorization"] = self._token.header()
         return request
-
-    def hide(self, text: bytes) -> bytes:
-        """Return the text without the token, in case a server sent it back; a toy one may be part of any word."""
-        return text.replace(self._key.encode(), b"***") if len(self._key) >= _TOY_TOKEN else text
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse to be written anywhere."""
-        raise TypeError("a token is never pickled")
 
 
 class _Deadline(threading.local):
@@ -172,7 +150,7 @@ def base_address(environment: str, base_url: str | None) -> str:
     netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
     address = f"{parts.scheme}://{netloc}{parts.path}"
     if not _ADDRESS.fullmatch(address) or address.lower() != base_url.lower():
-        shown = re.sub("//.*@", "//***@", base_url)  # a password is nobody's business
+        shown = re.sub("[^/]*@", "***@", re.split(r"[?#]", base_url)[0])  # passwords are nobody's business
         raise errors.ConfigurationError("base_url", shown, "not an address such as https://toloka.dev/api/v1")
     if parts.scheme == "http" and not is_loopback(host):
         remedy = "http:// would send the token in the clear; use https://"

@@ -5,6 +5,7 @@ one, and the ones of requests hold the request with its token.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -18,12 +19,18 @@ from toloka_source import errors
 
 _T = TypeVar("_T")
 
+Hide = Callable[[str], str]
+"""Takes secrets out of a text."""
+
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for a body that is no JSON, or not of the type asked for."""
 
 _AGAIN = (HTTPStatus.REQUEST_TIMEOUT, 500, 502, 503, 504)
 _QUOTED = 300
 _LONGEST_WAIT = timedelta(days=36_500)
+_OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""No clock shows an older time; from the year 1 nothing could be subtracted."""
+
 _NUL = rb"\u0000"
 # tells apart the escapes of JSON text: a pair of surrogates, a lone surrogate, NUL, any other
 _ESCAPES = re.compile(
@@ -60,29 +67,38 @@ def parse_page(body: bytes, *, keeps_nul: bool = True) -> PageBody:
         raise
 
 
-def not_a_page(response: requests.Response, body: bytes, path: str, error: Exception) -> errors.TolokaError:
-    """Return the error for a status of 200 with a body that `parse_page` doesn't take."""
+def not_a_page(
+    response: requests.Response, body: bytes, path: str, error: Exception, hide: Hide = str
+) -> errors.TolokaError:
+    """Return the error for a status of 200 with a body that `parse_page` doesn't take; for `hide` see `refusal`."""
     if isinstance(error, msgspec.ValidationError):
         return errors.ProtocolError(
             f"{path}: the answer isn't a page with a list of objects, items, and has_more: {error}"
         )
     said = f"the answer is broken JSON: {error}"
     if is_html(response, body):
-        said = f"HTML came instead of JSON, {_said_by_proxy(body)}"
+        said = f"HTML came instead of JSON, {_said_by_proxy(body, hide)}"
     return errors.ServerError(f"{path}: {said}", response.status_code)
 
 
-def refusal(response: requests.Response, body: bytes, path: str) -> errors.ApiError:
-    """Return the error that says why the API, or a proxy before it, refused."""
+def refusal(response: requests.Response, body: bytes, path: str, hide: Hide = str) -> errors.ApiError:
+    """Return the error that says why the API, or a proxy before it, refused.
+
+    Args:
+        response: The answer.
+        body: Its body, or the beginning of it.
+        path: The list that was asked for.
+        hide: Takes secrets out of what is quoted, before it is cut.
+    """
     status = response.status_code
     details = _error_body(body)
-    code, words, request_id = (_text(details.get(name)) for name in ("code", "message", "request_id"))
+    code, words, request_id = (_text(details.get(name), hide) for name in ("code", "message", "request_id"))
     if is_html(response, body):
-        said = _said_by_proxy(body)
+        said = _said_by_proxy(body, hide)
     elif code or words:
         said = f"{code}: {words}"
     else:
-        said = f"without the API's error body: {body[:100].decode(errors='replace')!r}"
+        said = f"without the API's error body: {hide(body.decode(errors='replace'))[:100]!r}"
     if request_id:
         said += f" (request_id {request_id})"
     message = f"{path}: HTTP {status}, {said}"
@@ -156,15 +172,16 @@ def retry_after(response: requests.Response) -> datetime | None:
     if moment is None:
         return None
     # by the server's own clock, whatever ours says
-    return now + min(moment - (server_time(response) or now), _LONGEST_WAIT)
+    return now + max(-_LONGEST_WAIT, min(moment - (server_time(response) or now), _LONGEST_WAIT))
 
 
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if moment >= _OLDEST else None
 
 
 def _come_back(moment: datetime | None) -> str:
@@ -193,8 +210,8 @@ def _error_body(body: bytes) -> dict[str, Any]:
     return details if isinstance(details, dict) else {}
 
 
-def _text(value: object) -> str | None:
-    return errors.one_line(str(value)[:_QUOTED]) if isinstance(value, str | int) else None
+def _text(value: object, hide: Hide) -> str | None:
+    return errors.one_line(hide(str(value))[:_QUOTED]) if isinstance(value, str | int) else None
 
 
 def is_html(response: requests.Response, body: bytes = b"") -> bool:
@@ -202,7 +219,7 @@ def is_html(response: requests.Response, body: bytes = b"") -> bool:
     return "html" in response.headers.get("Content-Type", "").lower() or body[:100].lstrip()[:1] == b"<"
 
 
-def _said_by_proxy(body: bytes) -> str:
+def _said_by_proxy(body: bytes, hide: Hide) -> str:
     title = re.search(rb"<title[^>]*>([^<]*)", body[:10_000], re.IGNORECASE)
-    name = repr(errors.one_line(title[1][:_QUOTED].decode(errors="replace"))) if title else "a page without a title"
+    name = repr(_text(title[1].decode(errors="replace"), hide)) if title else "a page without a title"
     return f"a proxy answered in HTML instead of the API: {name}"

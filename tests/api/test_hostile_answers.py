@@ -1,0 +1,191 @@
+"""Answers of a server that means harm: none stops the loads, shows the token or reaches the terminal raw."""
+
+import base64
+import gzip
+import html
+import json
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from email.utils import format_datetime
+from urllib.parse import quote
+
+import pytest
+from dlt.extract.exceptions import ResourceExtractionError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.amounts import amount
+from tests.api.test_client import PAGE, TOKEN, fail, read, serving
+from toloka_source import errors, toloka
+from toloka_source.api import client
+from toloka_source.api.token import Token
+from toloka_source.destinations.failures import causes
+from toloka_source.emulator import Emulator, Fault
+
+MIXED = "x+y/z&token<0123456789>"
+
+
+def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status}", *headers, "connection: close", "", ""]).encode("latin-1") + body
+
+
+def ask(said: bytes) -> errors.TolokaError:
+    with serving(said) as (port, _):
+        return fail(f"http://127.0.0.1:{port}")
+
+
+# bodies without end
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_page_that_is_too_large_is_no_page(monkeypatch: pytest.MonkeyPatch, *, zipped: bool) -> None:
+    monkeypatch.setattr(client, "_MOST_BYTES", 10**6)
+    body = b" " * 50 * 10**6
+    said = answer(gzip.compress(body), "content-encoding: gzip") if zipped else answer(body)
+    error = ask(said)
+    assert type(error) is errors.ProtocolError
+    assert str(error) == "projects: the page has more than 1 MB"
+
+
+def test_a_page_of_the_greatest_size_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_MOST_BYTES", len(PAGE) + 10)
+    with serving(answer(PAGE + b" " * 10)) as (port, _):
+        assert len(read(f"http://127.0.0.1:{port}").items) == 1
+
+
+def test_an_error_without_end_is_that_error() -> None:
+    error = ask(answer(gzip.compress(b" " * 300 * 10**6), "content-encoding: gzip", status="400 Bad Request"))
+    assert type(error) is errors.RequestError
+
+
+# the token, sent back
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": lambda key: key,
+    "JSON": lambda key: json.dumps(key)[1:-1].replace("/", "\\/"),
+    "JSON, each character": lambda key: "".join(f"\\u{ord(char):04x}" for char in key),
+    "JSON in JSON": lambda key: json.dumps(json.dumps(key))[1:-1],
+    "an address": lambda key: quote(key, safe=""),
+    "an address in an address": lambda key: quote(quote(key, safe=""), safe=""),
+    "HTML": html.escape,
+    "HTML, each character": lambda key: "".join(f"&#{ord(char)};" for char in key),
+    "HTML, by sixteen": lambda key: "".join(f"&#x{ord(char):X};" for char in key),
+    "base64": lambda key: base64.b64encode(key.encode()).decode(),
+    "base64 of the header": lambda key: base64.b64encode(f"OAuth {key}".encode()).decode(),
+    "base64 after one": lambda key: base64.b64encode(f":{key}:".encode()).decode(),
+    "base64 after two": lambda key: base64.urlsafe_b64encode(f"u:{key}".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("key", [TOKEN, MIXED, f"{MIXED}1", f"{MIXED}12"])
+@pytest.mark.parametrize("form", FORMS)
+def test_the_token_is_found_in_every_form(key: str, form: str) -> None:
+    written = FORMS[form](key)
+    shown = Token(key).hide(f"before {written} after")
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
+    inner = shown[7:-6]
+    # of base64 a character or two on each side tell of what stands beside the key too
+    assert len(inner.replace("***", "")) <= (12 if "base64" in form else 4)
+    assert written[4:-4] not in shown
+
+
+@pytest.mark.parametrize("form", ["as it is", "JSON", "JSON, each character", "an address", "HTML", "base64"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{{"code": "{0}", "message": "{0}", "request_id": "{0}"}}',
+        "<title>{0}</title>",
+        "no JSON, but {0}",
+        '"' + "x" * 90 + '{0}"',
+    ],
+)
+@pytest.mark.parametrize("status", ["400 {0}", "503 {0}", "200 OK"])
+def test_no_error_shows_a_token_that_was_sent_back(form: str, body: str, status: str) -> None:
+    written = FORMS[form](TOKEN)
+    said = answer(body.format(written).encode(), status=status.format(written))
+    error = ask(said)
+    shown = f"{error!r} {vars(error)}"
+    assert TOKEN[2:-2] not in shown
+    assert written[4:-4] not in shown
+
+
+# heads
+
+
+def test_a_status_line_is_shown_in_one_short_line() -> None:
+    error = ask(b"HTTP/1.1 abc\x1b[31mred\x07" + b"x" * 60_000 + b"\r\n\r\n")
+    assert str(error).isprintable()
+    assert len(str(error)) <= 300
+
+
+@pytest.mark.parametrize("year", [1000, 9999])
+def test_clocks_of_another_age(year: int) -> None:
+    date = "Fri, 31 Dec 9999 23:59:59 GMT" if year == 1000 else "Mon, 01 Jan 0001 00:00:00 GMT"
+    after = f"Mon, 01 Jan {year} 00:00:00 GMT"
+    error = ask(answer(b"", f"date: {date}", f"retry-after: {after}", status="503 Busy"))
+    assert type(error) is errors.ServerError
+
+
+def test_a_page_from_the_year_1000_moves_no_cursor_there() -> None:
+    with serving(answer(PAGE, "date: Wed, 01 Jan 1000 00:00:00 GMT")) as (port, _):
+        assert read(f"http://127.0.0.1:{port}").as_of.year >= 2026
+
+
+texts = st.text(st.characters(min_codepoint=1, max_codepoint=255, exclude_characters="\r\n"), max_size=40)
+values = st.one_of(
+    texts,
+    st.sampled_from(["gzip", "deflate, gzip", "chunked", "-1", "1e9", "text/html", "identity", "application/json"]),
+    st.integers(-(10**6), 10**12).map(str),
+    st.datetimes().map(format_datetime),
+)
+names = st.sampled_from(
+    ["content-length", "content-encoding", "transfer-encoding", "content-type", "date", "retry-after", "location"]
+)
+heads = st.lists(st.tuples(names | texts, values).map(": ".join), max_size=5)
+documents = st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=10), st.lists, max_leaves=5)
+details = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(["code", "message", "request_id", "payload", "items", "has_more"], documents)
+)
+bodies = st.one_of(st.binary(max_size=200), details.map(lambda value: json.dumps(value).encode()), st.just(PAGE))
+
+
+@settings(max_examples=amount(quick=50, full=500, long=10_000))
+@given(
+    status=st.one_of(st.integers(100, 999).map(str), texts),
+    headers=heads,
+    body=bodies,
+    zipped=st.booleans(),
+)
+def test_whatever_a_server_sends_an_error_is_ours(status: str, headers: list[str], body: bytes, zipped: bool) -> None:  # noqa: FBT001
+    said = answer(gzip.compress(body) if zipped else body, *headers, status=status)
+    with serving(said) as (port, _), suppress(errors.TolokaError):
+        read(f"http://127.0.0.1:{port}", client.RetryPolicy(attempts=1, request_seconds=5))
+
+
+# what a crash reporter shows
+
+
+def test_no_frame_of_ours_holds_the_token(api: Emulator) -> None:
+    api.fail(Fault.status(401), times=None)
+    with pytest.raises(ResourceExtractionError) as refused:
+        list(toloka(token=TOKEN, base_url=api.base_url).projects)
+    with pytest.raises(errors.ConfigurationError) as wrong:
+        toloka(token=TOKEN, base_url=api.base_url, max_concurrency=0)
+    for error in (refused.value, wrong.value):
+        for cause in causes(error):
+            for frame, _ in traceback.walk_tb(cause.__traceback__):
+                if "/toloka_source/" in frame.f_code.co_filename and "/tests/" not in frame.f_code.co_filename:
+                    assert TOKEN not in repr(frame.f_locals), frame.f_code.co_qualname
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["user:secret@toloka.dev", "https:user:secret@toloka.dev/x", "https://toloka.dev/?token=secret", "//a#secret"],
+)
+def test_an_address_that_cannot_be_used_shows_no_secret(address: str) -> None:
+    with pytest.raises(errors.ConfigurationError) as caught:
+        toloka(token="any", base_url=address)  # noqa: S106 - no secret
+    assert caught.value.field == "base_url"
+    assert "secret" not in f"{caught.value} {caught.value.value}"
