@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.backfills.year import MARCH, YEAR, Place
-from toloka_source import LoadReport, Window, backfill
+from toloka_source import LoadReport, Window, backfill, load_window
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.errors import (
     AuthenticationError,
@@ -23,8 +23,7 @@ from toloka_source.errors import (
 
 pytest_plugins = ["tests.backfills.year_fixtures"]
 
-SPRING = YEAR[1:4]
-HALF_YEAR = YEAR[:6]
+MONTHS = YEAR[:5]
 
 
 @pytest.fixture
@@ -33,18 +32,18 @@ def postgres_place(new_database: Callable[[], Place]) -> Place:
     return new_database()
 
 
-def test_half_a_year_by_four_workers(postgres_place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
+def test_months_by_four_workers(postgres_place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
     seen: list[tuple[Window, LoadReport]] = []
     results = backfill(
-        HALF_YEAR, postgres_place.destination, workers=4, on_loaded=lambda *loaded: seen.append(loaded), **arguments
+        MONTHS, postgres_place.destination, workers=4, on_loaded=lambda *loaded: seen.append(loaded), **arguments
     )
     assert seen == results
-    assert results[0][0] == HALF_YEAR[0]
-    assert sorted((window.start for window, _ in results), key=str) == [window.start for window in HALF_YEAR]
+    assert results[0][0] == MONTHS[0]
+    assert sorted((window.start for window, _ in results), key=str) == [window.start for window in MONTHS]
     for window, report in results:
         assert [(one.window_start, one.window_end) for one in report.resources] == [(window.start, window.end)] * 2
         assert [len(info.loads_ids) for info in report.load_info] == [1]
-    postgres_place.assert_complete(year.account, HALF_YEAR)
+    postgres_place.assert_complete(year.account, MONTHS)
     postgres_place.assert_swept()
 
 
@@ -52,11 +51,11 @@ def test_duckdb_is_loaded_one_window_after_the_other(
     year: Emulator, arguments: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = Place("duckdb", tmp_path / "reader")
-    assert [window for window, _ in backfill(SPRING, "duckdb", workers=4, **arguments)] == SPRING
+    assert [window for window, _ in backfill(MONTHS[1:3], "duckdb", workers=4, **arguments)] == MONTHS[1:3]
     assert caplog.messages == ["DuckDB takes one process at a time: the windows are loaded one after the other"]
     assert Path("toloka.duckdb").exists()
     Path("toloka.duckdb").rename("reader.duckdb")
-    place.assert_complete(year.account, SPRING)
+    place.assert_complete(year.account, MONTHS[1:3])
 
 
 def test_a_wrong_token_fails_once(postgres_place: Place, clock: Clock) -> None:
@@ -80,7 +79,8 @@ def test_what_fails_does_not_stop_the_others(
         "window 20250301_20250401",
         "window 20250601_20250701",
     ]
-    backfill([MARCH, YEAR[5]], postgres_place.destination, **arguments)
+    for window in (MARCH, YEAR[5]):
+        load_window(window, postgres_place.destination, **arguments)
     postgres_place.assert_complete(year.account, windows)
 
 
@@ -123,7 +123,7 @@ def test_killed_workers(
             with pytest.raises(BackfillError) as raised:
                 backfill([MARCH], postgres_place.destination, **arguments)
             assert "killed 3 times" in str(raised.value.failed[0][1])
-            backfill([MARCH], postgres_place.destination, **arguments)
+            load_window(MARCH, postgres_place.destination, **arguments)
     finally:
         done.set()
         killer.join()

@@ -34,8 +34,7 @@ pytest_plugins = ["tests.backfills.year_fixtures"]
 SPRING = YEAR[1:4]
 
 SHARES = [
-    *(pytest.param(share, marks=pytest.mark.slow) for share in (0.15, 0.3, 0.6, 0.7, 0.8, 0.97)),
-    0.45,
+    *(pytest.param(share, marks=pytest.mark.slow) for share in (0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.97)),
     0.9,
 ]
 """What part of its steps a window has done when it is killed."""

@@ -155,7 +155,7 @@ def test_a_reader_beside_a_load_fails_at_once_or_asks_again(api: Emulator, loade
     assert_tables_equal_account(loaded)
 
 
-@pytest.mark.parametrize("stays", [False, True])
+@pytest.mark.parametrize("stays", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_file_is_free_while_toloka_is_read(api: Emulator, loaded: Warehouse, stays: bool) -> None:  # noqa: FBT001
     api.account.create_project()
     api.clear_requests()

@@ -443,7 +443,7 @@ DAMAGES = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "place"), each_once(DAMAGES, ENGINES), indirect=["place"])
+@pytest.mark.parametrize(("damage", "attach"), each_once(DAMAGES, ENGINES), indirect=["attach"])
 def test_what_is_gone_comes_back(place: Place, damage: str) -> None:
     fill(place.api.account)
     place.load()
@@ -457,9 +457,9 @@ def test_what_is_gone_comes_back(place: Place, damage: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refresh", "views", "place"),
+    ("refresh", "views", "attach"),
     each_once(["drop_sources", "drop_resources", "drop_data"], [True, False], ENGINES),
-    indirect=["place"],
+    indirect=["attach"],
 )
 def test_views_do_not_stop_a_refresh(place: Place, refresh: Any, *, views: bool) -> None:
     fill(place.api.account)

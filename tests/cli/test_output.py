@@ -148,6 +148,7 @@ def test_bars_of_a_load(configured: Emulator) -> None:
     assert [row[:2] for row in table(plain(rest))] == [["projects", "1200"], ["trainings", "0"]]
 
 
+@pytest.mark.slow
 def test_bars_of_a_backfill(configured: Emulator) -> None:
     configured.account.create_project(created="2026-01-10T00:00:00")
     shown, _ = on_terminal(*BACKFILL)

@@ -19,7 +19,7 @@ __all__ = ["configured"]  # fixtures
 
 INSTALLED = str(Path(sys.executable).with_name("toloka-source"))
 
-DATES = ("--start-date", "2025-01-01", "--end-date", "2025-03-01")
+DATES = ("--start-date", "2025-01-01", "--end-date", "2025-02-01")
 
 LOOK = """
 import sys

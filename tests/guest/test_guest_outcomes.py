@@ -68,7 +68,10 @@ def test_insert_only_keeps_the_first_version(warehouse: Warehouse, account: Acco
     assert found == expected_rows([*first, account.trainings[len(first)]], ENDPOINTS["trainings"].schema)
 
 
-@pytest.mark.parametrize("is_one_object", [False, True], ids=["fresh sources", "one source"])
+@pytest.mark.parametrize(
+    "is_one_object",
+    [pytest.param(False, id="fresh sources", marks=pytest.mark.slow), pytest.param(True, id="one source")],
+)
 def test_scd2_keeps_a_row_of_each_version(
     warehouse: Warehouse, account: Account, do: Do, *, is_one_object: bool
 ) -> None:

@@ -385,13 +385,8 @@ def test_a_second_run_while_the_first_one_loads(
     assert_tables_equal_account(filled)
 
 
-@pytest.mark.parametrize(
-    "folders",
-    [
-        pytest.param(("dlt", "dlt"), id="one folder", marks=pytest.mark.slow),
-        pytest.param(("dlt", "another"), id="two folders"),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("folders", [("dlt", "dlt"), ("dlt", "another")], ids=["one folder", "two folders"])
 def test_two_runs_that_race(filled: Warehouse, own_folder: Path, start: Start, folders: tuple[str, str]) -> None:
     filled.load()
     for _ in range(2):

@@ -26,7 +26,7 @@ from toloka_source import ENDPOINTS, LoadReport, TolokaError, load, source
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.tables import resource_run
 
-HISTORIES = amount(quick=12, full=200, long=5_000)
+HISTORIES = amount(quick=10, full=200, long=5_000)
 START = datetime(2025, 2, 27, 23, 59, 59, 999_000, UTC)
 LAG = resource_run.LAG.total_seconds()
 
