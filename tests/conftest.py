@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -139,3 +142,19 @@ def happen(account: Account) -> None:
     account.create_training(account.create_project()["id"])
     account.start_training(closed)
     account.clock.advance(hours=1)
+
+
+@contextmanager
+def held(file: Path | str, *, read_only: bool = False) -> Iterator[int]:
+    """Let another process hold a DuckDB file; yield its id."""
+    hold = (
+        "import duckdb, sys; "
+        f"held = duckdb.connect(sys.argv[1], read_only={read_only}); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        yield holder.pid
+        holder.communicate()

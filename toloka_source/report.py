@@ -47,7 +47,7 @@ class LoadReport:
 
     resources: tuple[ResourceReport, ...]
     seconds: float
-    load_info: "tuple[LoadInfo, ...]" = field(repr=False, compare=False)
+    load_info: "tuple[LoadInfo, ...]" = field(default=(), repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as machines get it, without what dlt says."""

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from filelock import FileLock
 
 from tests.airflow.conftest import HOME, TOKEN
 from tests.airflow.running import Connect, attempts, report, run, states
+from tests.conftest import held
 from toloka_source.emulator import Emulator, Fault
 
 
@@ -85,16 +84,8 @@ def test_what_passes_is_tried_again(
 
 def test_a_file_that_is_locked_is_tried_again(dags: Mapping[str, DAG], connect: Connect, own_folder: Path) -> None:
     connect(credentials=str(own_folder / "warehouse.duckdb"))
-    holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", holder, str(own_folder / "warehouse.duckdb")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"held\n"
+    with held(own_folder / "warehouse.duckdb"):
         ended = run(dags["toloka"])
-        process.communicate()
     assert (states(ended)["load"], attempts(ended)) == ("failed", 5)
 
 

@@ -1,8 +1,6 @@
 """Windows: that they cover a range, and that each loads right beside others, killed, or beside the regular runs."""
 
 import logging
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +22,7 @@ from hypothesis import strategies as st
 from tests.amounts import amount
 from tests.backfills.window_process import side_by_side, start, steps_of
 from tests.backfills.year import END, MARCH, START, YEAR, Place, fits, within
+from tests.conftest import held
 from toloka_source import LoadReport, Window, load, load_window, split_windows, toloka, window_name
 from toloka_source.backfills.windows import BY
 from toloka_source.emulator import Clock, Emulator, Fault
@@ -278,15 +277,11 @@ def test_windows_wait_for_each_other_on_duckdb(
 def test_a_reader_that_holds_the_duckdb_file(arguments: dict[str, Any], year: Emulator, tmp_path: Path) -> None:
     load_window(MARCH, "duckdb", **arguments)
     year.clear_requests()
-    hold = "import duckdb; held = duckdb.connect('toloka.duckdb'); print('held', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    ) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(DestinationLockedError, match=f"PID {holder.pid}"):
-            load_window(MARCH, "duckdb", **arguments)
-        holder.communicate("\n")
+    with (
+        held(tmp_path / "toloka.duckdb") as holder,
+        pytest.raises(DestinationLockedError, match=f"PID {holder}"),
+    ):
+        load_window(MARCH, "duckdb", **arguments)
     assert year.requests == []
     assert rows(load_window(MARCH, "duckdb", **arguments)) == [4, 22]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
@@ -281,3 +282,17 @@ def test_who_can_read_the_page_and_what_a_guessed_name_leads_to(warehouse: Wareh
     page.chmod(0o644)
     write_report(f"{page}", warehouse.pipeline, [report])
     assert page.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_page_that_cannot_be_written_whole_leaves_the_old_one(warehouse: Warehouse, own_folder: Path) -> None:
+    report = load(warehouse.pipeline, warehouse.source(), views=True)
+    (own_folder / "report.html").write_text("old")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))  # as a disk that is full
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_report("report.html", warehouse.pipeline, [report])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (own_folder / "report.html").read_text() == "old"
+    assert not list(own_folder.glob(".report.html.*"))

@@ -11,10 +11,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.cli.test_command import PROGRAM, Command, command, configured, table
+from tests.cli.test_command import PROGRAM, Command, Refused, command, configured, refused, table
 from toloka_source.emulator import Emulator, Fault
 
-__all__ = ["command", "configured"]  # fixtures
+__all__ = ["command", "configured", "refused"]  # fixtures
 
 BACKFILL = ("backfill", "--start-date", "2026-01-01", "--end-date", "2026-03-01")
 
@@ -57,23 +57,9 @@ def test_backfill(configured: Emulator, capfd: pytest.CaptureFixture[str], comma
     ],
 )
 def test_wrong_usage_of_backfill(
-    configured: Emulator,
-    command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    variables: dict[str, str],
-    said: str,
+    refused: Refused, arguments: tuple[str, ...], variables: dict[str, str], said: str
 ) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(f"SOURCES__TOLOKA__{name}", value)
-    assert command(*arguments) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert said in err
-    assert configured.requests == []
+    refused(arguments, variables, said)
 
 
 def test_backfill_without_its_dates(command: Command, capfd: pytest.CaptureFixture[str]) -> None:

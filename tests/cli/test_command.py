@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.conftest import Warehouse, assert_tables_equal_account
+from tests.conftest import Warehouse, assert_tables_equal_account, held
 from toloka_source.cli import main
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
@@ -21,6 +21,8 @@ SCRIPT = Path(__file__).parents[2] / "pipelines" / "toloka_pipeline.py"
 PROGRAM = [sys.executable, "-m", "toloka_source"]
 
 Command = Callable[..., int]
+
+Refused = Callable[[tuple[str, ...], dict[str, str], str], None]
 
 
 @pytest.fixture
@@ -36,6 +38,26 @@ def configured(api: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     monkeypatch.setenv("SOURCES__TOLOKA__BASE_URL", api.base_url)
     monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
     return api
+
+
+@pytest.fixture
+def refused(
+    configured: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Refused:
+    """Return what checks that words, with such settings, are refused in one line that says why, without a request."""
+
+    def check(words: tuple[str, ...], variables: dict[str, str], said: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(f"SOURCES__TOLOKA__{name}", value)
+        assert command(*words) == 2
+        out, err = capfd.readouterr()
+        assert out == ""
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert said in err
+        assert configured.requests == []
+
+    return check
 
 
 def table(text: str) -> list[list[str]]:
@@ -157,23 +179,9 @@ def test_rejected_objects_are_counted(
     ],
 )
 def test_wrong_usage_is_one_line_and_2(
-    configured: Emulator,
-    command: Command,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    variables: dict[str, str],
-    said: str,
+    refused: Refused, arguments: tuple[str, ...], variables: dict[str, str], said: str
 ) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(f"SOURCES__TOLOKA__{name}", value)
-    assert command("load", *arguments, "--progress", "off") == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert said in err
-    assert configured.requests == []
+    refused(("load", *arguments, "--progress", "off"), variables, said)
 
 
 @pytest.mark.parametrize(
@@ -228,20 +236,14 @@ def test_a_file_that_another_process_holds(
 ) -> None:
     configured.account.create_project()
     assert command("load", "--progress", "off") == 0
-    hold = "import duckdb; held = duckdb.connect('toloka.duckdb'); print('held', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
+    with held("toloka.duckdb") as holder:
         configured.account.create_project()
         capfd.readouterr()
         assert command("load", "--progress", "off") == 1
         err = capfd.readouterr().err
         assert err.count("\n") == 1
         assert "end the other process, then run again" in err
-        assert f"PID {holder.pid}" in err
-        holder.communicate("\n")
+        assert f"PID {holder}" in err
     assert command("load", "--progress", "off") == 0
     assert_tables_equal_account(Warehouse(configured))
 

@@ -16,7 +16,7 @@ import pytest
 from dlt.common.versioned_state import decompress_state
 
 from tests.amounts import each_once
-from tests.conftest import NOON, Warehouse, assert_tables_equal_account, fill, happen
+from tests.conftest import NOON, Warehouse, assert_tables_equal_account, fill, happen, held
 from toloka_source import ENDPOINTS, errors, load
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
@@ -311,15 +311,11 @@ def test_a_file_that_is_gone_comes_back(filled: Warehouse) -> None:
 def test_a_reader_that_holds_the_file(filled: Warehouse) -> None:
     filled.load()
     happen(filled.api.account)
-    hold = "import duckdb; held = duckdb.connect('toloka.duckdb', read_only=True); print('held', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as reader:
-        assert reader.stdout
-        assert reader.stdout.readline() == "held\n"
-        with pytest.raises(errors.DestinationLockedError, match=f"end the other process.*PID {reader.pid}"):
-            filled.load()
-        reader.communicate("\n")
+    with (
+        held("toloka.duckdb", read_only=True) as reader,
+        pytest.raises(errors.DestinationLockedError, match=f"end the other process.*PID {reader}"),
+    ):
+        filled.load()
     happen(filled.api.account)
     filled.load()
     assert_tables_equal_account(filled)

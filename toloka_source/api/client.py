@@ -1,6 +1,6 @@
 """The only module that speaks HTTP: one authenticated GET of one page, under one retry policy.
 
-How the API is reached is said in `connection.py`, what an answer means in `answers.py`.
+How the API is reached is said in `connection.py`, what an answer means in `responses.py`.
 
 Facts about hosts, the Authorization header, limits and error bodies: [Toloka API](https://toloka.ai/docs/api/api-reference/).
 """
@@ -246,7 +246,7 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _read_body(response: requests.Response) -> bytes:
-    """Return the body of a page, of up to one byte more than it may have; of all else the beginning."""
+    """Return the body, or as much of it as is looked at and a byte more: a whole page, of all else the beginning."""
     is_page = response.status_code == HTTPStatus.OK and not responses.is_html(response)
     # a web page tells what it is by its beginning, even if it never ends
     most = _MOST_BYTES if is_page else _MOST_HTML if responses.is_html(response) else _MOST_ERROR_BYTES
@@ -261,7 +261,7 @@ def _read_body(response: requests.Response) -> bytes:
         if is_page:
             raise
         body.clear()  # the status alone tells enough, and so does HTML
-    return bytes(body[: most + is_page])
+    return bytes(body)
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=60)

@@ -67,9 +67,7 @@ def parse_page(body: bytes, *, keeps_nul: bool = True) -> PageBody:
         raise
 
 
-def not_a_page(
-    response: requests.Response, body: bytes, path: str, error: Exception, hide: Hide = str
-) -> errors.TolokaError:
+def not_a_page(response: requests.Response, body: bytes, path: str, error: Exception, hide: Hide) -> errors.TolokaError:
     """Return the error for a status of 200 with a body that `parse_page` doesn't take; for `hide` see `refusal`."""
     if isinstance(error, msgspec.ValidationError):
         return errors.ProtocolError(
@@ -81,7 +79,7 @@ def not_a_page(
     return errors.ServerError(f"{path}: {said}", response.status_code)
 
 
-def refusal(response: requests.Response, body: bytes, path: str, hide: Hide = str) -> errors.ApiError:
+def refusal(response: requests.Response, body: bytes, path: str, hide: Hide) -> errors.ApiError:
     """Return the error that says why the API, or a proxy before it, refused.
 
     Args:

@@ -160,11 +160,12 @@ def _write(path: str, text: str, *, keep: bool = True) -> None:
     begin = f".{target.name}."
     with NamedTemporaryFile("w", encoding="utf-8", delete=False, dir=target.parent, prefix=begin) as output:
         part = Path(output.name)
-        output.write(text)
-    try:
-        if keep:
-            with suppress(FileNotFoundError):
-                part.chmod(target.stat().st_mode)
-            part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        try:
+            output.write(text)
+            output.flush()
+            if keep:
+                with suppress(FileNotFoundError):
+                    part.chmod(target.stat().st_mode)
+                part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
