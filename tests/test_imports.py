@@ -48,7 +48,9 @@ def test_a_public_name_is_the_same_whatever_was_imported_before() -> None:
         for words in ([], ["rooms first"])
     )
     assert first == second
-    assert [line.split()[0] for line in first.splitlines()] == toloka_source.__all__
+    kinds = dict(line.split()[:2] for line in first.splitlines())
+    assert list(kinds) == toloka_source.__all__
+    assert {name for name, kind in kinds.items() if kind == "module"} == {"errors", "schemas"}
 
 
 def test_an_unknown_name_is_said() -> None:

@@ -208,7 +208,7 @@ class Client:
             self.requests += 1
         sent_at = datetime.now(UTC)
         seconds = max(min(self.policy.request_seconds, end - time.monotonic()), _LEAST_SECONDS)
-        self._adapter.deadline.at = time.monotonic() + seconds
+        self._adapter.exchange.deadline = time.monotonic() + seconds
         try:
             with self._session.get(
                 f"{self.base_url}/{path}", params=params, timeout=seconds, stream=True, allow_redirects=False

@@ -45,8 +45,11 @@ class Authorization(requests.auth.AuthBase):
         return request
 
 
-class _Deadline(threading.local):
-    at = math.inf
+class _Exchange(threading.local):
+    """What a thread asks just now: until when it waits, and what it is answered."""
+
+    deadline = math.inf
+    answer: HTTPResponse | None = None
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -58,7 +61,7 @@ class DeadlineAdapter(HTTPAdapter):
     def __init__(self, connections: int) -> None:
         """Keep up to so many connections open."""
         super().__init__(pool_maxsize=connections)
-        self.deadline = _Deadline()
+        self.exchange = _Exchange()
         self._sockets: WeakSet[Any] = WeakSet()
         self._changing = threading.Lock()
         self._is_closed = False
@@ -73,6 +76,17 @@ class DeadlineAdapter(HTTPAdapter):
         pool.ConnectionCls = type(base.__name__, (base,), {"response_class": staticmethod(self._response)})
         return pool
 
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as it was
+        """Send as requests does; an answer that urllib3 refuses is closed, which urllib3 leaves to chance."""
+        try:
+            return super().send(*args, **kwargs)
+        except BaseException:
+            if self.exchange.answer:
+                self.exchange.answer.close()
+            raise
+        finally:
+            self.exchange.answer = None
+
     def close(self) -> None:
         """Close all connections, those also that some thread is reading from: it gets an error at once."""
         with self._changing:
@@ -85,16 +99,26 @@ class DeadlineAdapter(HTTPAdapter):
     def _response(self, connection: Any, *args: Any, **kwargs: Any) -> HTTPResponse:  # noqa: ANN401 - plain or TLS
         with self._changing:
             self._sockets.add(connection)
-        return HTTPResponse(_TimedReader(connection, self.deadline), *args, **kwargs)  # type: ignore[arg-type]
+        self.exchange.answer = _Answer(_TimedReader(connection, self.exchange), *args, **kwargs)  # type: ignore[arg-type]
+        return self.exchange.answer
+
+
+class _Answer(HTTPResponse):
+    """An answer of which urllib3 logs nothing: it would quote headers that are none, whatever is in them."""
+
+    def begin(self) -> None:
+        super().begin()
+        self.msg.defects.clear()
+        self.msg.set_payload("")
 
 
 class _TimedReader(io.RawIOBase):
     """Reads from a connection until the deadline; stands in for the socket that `HTTPResponse` wants."""
 
-    def __init__(self, connection: Any, deadline: _Deadline) -> None:  # noqa: ANN401 - plain or TLS
+    def __init__(self, connection: Any, exchange: _Exchange) -> None:  # noqa: ANN401 - plain or TLS
         self._connection = connection
         self._raw = connection.makefile("rb", buffering=0)
-        self._deadline = deadline
+        self._exchange = exchange
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
@@ -103,7 +127,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any buffer
-        left = self._deadline.at - time.monotonic()
+        left = self._exchange.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         self._connection.settimeout(left)

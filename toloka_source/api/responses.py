@@ -145,6 +145,8 @@ def unreachable(base_url: str, host: str, error: Exception, reason: str) -> erro
         remedy = "if a company's own authority signed it, name the file of that one in REQUESTS_CA_BUNDLE"
         remedy = f"its certificate isn't trusted; {remedy} or SSL_CERT_FILE ({reason})"
         return errors.CertificateError("base_url", base_url, remedy)
+    if isinstance(error, requests.exceptions.InvalidHeader | urllib3.exceptions.InvalidHeader):
+        return errors.ServerError(f"{host} sent a broken answer ({reason})")
     if isinstance(error, ValueError):  # as are all errors of requests and urllib3 about addresses
         remedy = f"requests can't use this address, or the one of a proxy ({reason})"
         return errors.ConfigurationError("base_url", base_url, remedy)
