@@ -116,7 +116,7 @@ def pid_of_running_task(server: AirflowServer, dag: str) -> int | None:
 def not_at_work(server: AirflowServer, dag: str) -> bool:
     """Tell whether no task of a paused DAG works or is about to; a run that waits for its task stays as it is."""
     tasks = [task for run in server.runs(dag) for task in server.tasks(run).values()]
-    return {task["state"] for task in tasks} <= {"success", "scheduled", None}
+    return not {task["state"] for task in tasks} & {"queued", "running", "up_for_retry"}
 
 
 def rows(server: AirflowServer, run: Mapping[str, Any]) -> dict[str, int]:
