@@ -69,8 +69,8 @@ class Warehouse:
         self.pipeline = dlt.pipeline(name, destination="duckdb", dataset_name="toloka_data")
 
     def source(self, **arguments: Any) -> DltSource:
-        """Build the source on the emulator."""
-        return toloka(**{"token": "secret", "base_url": self.api.base_url, **arguments})
+        """Build the source on the emulator; without being asked for it, a day passes until it reads all again."""
+        return toloka(**{"token": "secret", "base_url": self.api.base_url, "rescan_after_hours": 24, **arguments})
 
     def load(self, **arguments: Any) -> LoadReport:
         """Run once; the emulator's list of requests then holds this run's."""
@@ -78,7 +78,7 @@ class Warehouse:
         return load(self.pipeline, self.source(**arguments), views=self.views)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table without dlt's column, in the order of ids as numbers, JSON parsed."""
+        """Return a table without the columns that aren't the API's, in the order of ids as numbers, JSON parsed."""
         parsed = {field.name for field in ENDPOINTS[table].schema if schemas.is_json(field)}
         with (
             self.pipeline.sql_client() as client,
@@ -87,7 +87,7 @@ class Warehouse:
             names = [column[0] for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         for row in rows:
-            del row[C_DLT_LOAD_ID]
+            del row[C_DLT_LOAD_ID], row[schemas.HASH.name]
             row |= {name: json.loads(row[name]) for name in parsed if row[name] is not None}
         return rows
 

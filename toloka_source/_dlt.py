@@ -15,7 +15,7 @@ from uuid import uuid4
 import dlt
 import pyarrow as pa
 from dlt.common.destination import AnyDestination, DestinationCapabilitiesContext
-from dlt.common.destination.client import FollowupJobRequest, WithStateSync
+from dlt.common.destination.client import FollowupJobRequest, SupportsOpenTables, WithStateSync
 from dlt.common.destination.exceptions import DestinationException, DestinationUndefinedEntity
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.destination.utils import resolve_merge_strategy
@@ -44,6 +44,12 @@ def past_all_steps(table: pa.Table, table_name: str) -> ResolvablePipeItem:
     """
     pipe = get_current_pipe()
     return ResolvablePipeItem(table, len(pipe) - 1, pipe, TableNameMeta(table_name))
+
+
+def resource_states() -> Mapping[str, Mapping[str, Any]]:
+    """Return the state of each resource of the running source; dlt's public call returns one's own alone."""
+    states: Mapping[str, Mapping[str, Any]] = dlt.current.source_state().get("resources", {})
+    return states
 
 
 def merges(table: TTableSchema, caps: DestinationCapabilitiesContext) -> bool:
@@ -185,6 +191,18 @@ def duckdb_credentials(pipeline: dlt.Pipeline, settings: Mapping[str, object]) -
     if credentials.external_conn() is None:
         credentials.global_config = {**settings, **(credentials.global_config or {})}
     return credentials
+
+
+def delta_table(pipeline: dlt.Pipeline, schema: str, table: str) -> Any | None:  # noqa: ANN401 - a class of an extra
+    """Return a Delta table; None if the table isn't one, by its own setting or the destination's.
+
+    dlt's documented `get_delta_tables` refuses a table of another format, and its SQL needs an extension of DuckDB's
+    from the network.
+    """
+    with pipeline.destination_client(schema) as client:
+        if isinstance(client, SupportsOpenTables) and client.is_open_table("delta", table):
+            return client.load_open_table("delta", table)
+    return None
 
 
 def forget_tables(pipeline: dlt.Pipeline, schema: str) -> None:

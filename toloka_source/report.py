@@ -14,25 +14,40 @@ class ResourceReport:
 
     Attributes:
         name: The resource.
+        kind: "first", "re-scan" (both read the whole list), "increment" or "back-fill".
+        reason: Why the whole list was read; empty if it wasn't.
         rows: Rows loaded, rejected objects not counted.
+        new: Objects that the table didn't have; None if the destination wasn't asked, as in a back-fill.
+        changed: Objects that it had with another content; None as for `new`.
+        unchanged: Objects that it had just so, and that weren't loaded again.
+        gone: Objects that it has and the list no longer has, noted in `gone_items` by this run.
         requests: Requests sent, retries included.
         retries: How many of them were retries.
         rejected: Objects that went to `rejected_items`, as they don't fit their schema.
-        is_backfill: Whether the run was a back-fill, which leaves the cursor alone.
         window_start: The window's start (UTC), not in it; None: everything was read.
         window_end: The moment (UTC) up to which the table is complete; None: the run was ended early, by `add_limit`.
         seconds: Time from the resource's first request to its last row.
     """
 
     name: str
+    kind: str
+    reason: str
     rows: int
+    new: int | None
+    changed: int | None
+    unchanged: int
+    gone: int
     requests: int
     retries: int
     rejected: int
-    is_backfill: bool
     window_start: datetime | None
     window_end: datetime | None
     seconds: float
+
+    @property
+    def is_backfill(self) -> bool:
+        """Whether the run was a back-fill, which leaves the cursor alone."""
+        return self.kind == "back-fill"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError, check_choice
 from toloka_source.times import parse_time
 
+AUTO: Literal["auto"] = "auto"
+"""As often as it is cheap."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Older than anything in Toloka."""
 
@@ -31,13 +34,16 @@ if TYPE_CHECKING:
     Time = str | date
     """Text in ISO 8601, a date or a datetime."""
 
+    Hours = float | Literal["auto"]
+    """A number of hours, or as often as it is cheap."""
+
     Filters = endpoints.Filters
     """For each resource the API's filters."""
 else:
     # dlt resolves an argument by its annotation: by those above it would refuse a wrong value in words of its own, take
     # a number for a time, and read no JSON for the filters
     Environment = TableFormat = str
-    Time = Any
+    Time = Hours = Any
     Filters = dict[str, Any]
 
 
@@ -52,7 +58,9 @@ class Settings:
         start: Nothing that is older is loaded.
         end: The end of a back-fill; None for a regular run.
         filters: For each resource the API's filters, as they are sent.
-        rescan_after: The age of the last whole scan that calls for another; None for never.
+        rescan_after: The age of the last whole scan that calls for another; "auto": as often as it is cheap; None for
+            never.
+        gone_share: The greatest share of a table's rows that may be missing at once.
         strict: Whether to fail when an object doesn't fit its schema.
         workers: How many pages of a resource are read at once.
         table_format: The format of the tables, where the destination has a choice.
@@ -64,7 +72,8 @@ class Settings:
     start: datetime | None
     end: datetime | None
     filters: Mapping[str, Mapping[str, str]]
-    rescan_after: timedelta | None
+    rescan_after: timedelta | Literal["auto"] | None
+    gone_share: float
     strict: bool
     workers: int
     table_format: TTableFormat | None
@@ -81,7 +90,8 @@ def check_settings(
     start_date: object,
     end_date: object,
     filters: Mapping[str, Any] | None,
-    rescan_after_hours: float | None,
+    rescan_after_hours: object,
+    gone_share: object,
     max_concurrency: int,
     strict: bool,  # noqa: FBT001 - as in the source's arguments
     table_format: str | None,
@@ -105,6 +115,7 @@ def check_settings(
         end=end,
         filters=_check_filters(filters or {}),
         rescan_after=_rescan_after(rescan_after_hours),
+        gone_share=_share("gone_share", gone_share),
         strict=strict,
         workers=max_concurrency,
         table_format=_table_format(table_format),
@@ -121,15 +132,27 @@ def _check_filters(filters: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return {name: ENDPOINTS[name].check_filters(of_resource) for name, of_resource in filters.items()}
 
 
-def _rescan_after(hours: float | None) -> timedelta | None:
-    if hours is None or hours == float("inf"):
+def _rescan_after(hours: Any) -> timedelta | Literal["auto"] | None:  # noqa: ANN401 - checked here
+    if hours is None:
         return None
+    if hours == AUTO:
+        return AUTO
     try:
-        if hours >= 0:
-            return timedelta(hours=hours)
-    except (TypeError, OverflowError):
+        number = float(hours)
+        if number >= 0 and not isinstance(hours, bool):
+            return None if number == float("inf") else timedelta(hours=number)
+    except (TypeError, ValueError, OverflowError):
         pass
-    raise ConfigurationError("rescan_after_hours", hours, "must be a number of hours, 0 or more")
+    raise ConfigurationError("rescan_after_hours", hours, "must be a number of hours, 0 or more, or auto")
+
+
+def _share(name: str, value: Any) -> float:  # noqa: ANN401 - checked here
+    try:
+        if 0 <= float(value) <= 1 and not isinstance(value, bool):
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ConfigurationError(name, value, "must be a number from 0 to 1")
 
 
 def _table_format(name: str | None) -> TTableFormat | None:

@@ -12,7 +12,8 @@ from toloka_source.api.token import Token
 from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import ENDPOINTS, Endpoint
 from toloka_source.destinations.place import current_place
-from toloka_source.settings import EPOCH, Environment, Filters, Settings, TableFormat, Time, check_settings
+from toloka_source.settings import EPOCH, Environment, Filters, Hours, Settings, TableFormat, Time, check_settings
+from toloka_source.tables.gone import TABLE as GONE_ITEMS
 from toloka_source.tables.hints import REJECTED_ITEMS, RunHints, column_hints
 from toloka_source.tables.resource_run import Run, window_cursor
 
@@ -25,7 +26,8 @@ def toloka(
     start_date: Time | None = None,
     end_date: Time | None = None,
     filters: Filters | None = None,
-    rescan_after_hours: float | None = 24.0,
+    rescan_after_hours: Hours | None = "auto",
+    gone_share: float = 0.1,
     max_concurrency: int = 8,
     strict: bool = False,  # noqa: FBT001, FBT002 - an argument like the others
     table_format: TableFormat | None = None,
@@ -46,8 +48,11 @@ def toloka(
             which neither reads nor moves the cursor.
         filters: For each resource the API's own filters, such as `{"projects": {"status": "ACTIVE"}}`; for their
             names see `ENDPOINTS`.
-        rescan_after_hours: A resource is read whole again when that was last done longer ago, to find what no cursor
-            tells of: edits, closing, archiving. 0: every run; None (in the configuration `inf`): never.
+        rescan_after_hours: When a resource is read whole again, to find what no cursor tells of: edits, closing,
+            archiving. "auto": as often as it is cheap, with one request a minute on average, and once a day at least;
+            a number: when that was last done longer ago; 0: every run; None (in the configuration `inf`): never.
+        gone_share: When a greater share of a table's rows than this, and more than 10, is missing from the whole list,
+            nothing is noted as gone.
         max_concurrency: How many pages of a resource are read at once; 1: one after the other.
         strict: Fail, before anything is loaded, when an object doesn't fit its schema.
         table_format: For the destination `filesystem`: "delta" (needs dlt's extra `deltalake`) makes tables whose rows
@@ -68,6 +73,7 @@ def toloka(
         end_date=end_date,
         filters=filters,
         rescan_after_hours=rescan_after_hours,
+        gone_share=gone_share,
         max_concurrency=max_concurrency,
         strict=strict,
         table_format=table_format,
@@ -89,16 +95,20 @@ def _resource(endpoint: Endpoint, settings: Settings) -> DltResource:
         name=endpoint.name,
         primary_key="id",
         write_disposition="merge",
-        columns=[column_hints(field) for field in endpoint.schema],
+        columns=[column_hints(field) for field in (*endpoint.schema, schemas.HASH)],
     )
     resource.apply_hints(table_format=settings.table_format)
-    # the first call drops the columns that the table would have from the resource
-    for columns in ([], [column_hints(column) for column in schemas.REJECTED_ITEMS]):
-        resource.apply_hints(
-            table_name=REJECTED_ITEMS,
-            columns=columns,
-            primary_key="key",
-            table_format=settings.table_format,
-            create_table_variant=True,
-        )
+    for table, schema, key in (
+        (REJECTED_ITEMS, schemas.REJECTED_ITEMS, ["key"]),
+        (GONE_ITEMS, schemas.GONE_ITEMS, ["resource", "id", "gone_at"]),
+    ):
+        # the first call drops the columns that the table would have from the resource
+        for columns in ([], [column_hints(column) for column in schema]):
+            resource.apply_hints(
+                table_name=table,
+                columns=columns,
+                primary_key=key,
+                table_format=settings.table_format,
+                create_table_variant=True,
+            )
     return resource

@@ -48,12 +48,13 @@ class Store(Warehouse):
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows without dlt's column, in the order of ids as numbers, JSON parsed."""
+        """Return a table's rows without what isn't the API's, in the order of ids as numbers, JSON parsed."""
         columns = self.pipeline.default_schema.tables[table]["columns"]
         parsed = [] if self.reads_json else [name for name in columns if columns[name].get("data_type") == "json"]
         rows = sorted(self.read(table), key=lambda row: (len(row["id"]), row["id"]))
         for row in rows:
             del row[C_DLT_LOAD_ID]
+            row.pop(schemas.HASH.name, None)
             row |= {name: json.loads(row[name]) for name in parsed if row[name] is not None}
         return rows
 
@@ -189,13 +190,13 @@ def test_increments_and_whole_scans_leave_one_row_for_each_object(store: Store, 
 
     clock.advance(hours=25)
     account.edit_project(account.projects[0]["id"], public_name="Edited")
-    account.archive_training(account.trainings[0]["id"])
-    assert loaded(store) == [61, 46]
+    account.archive_training(next(item["id"] for item in account.trainings if item["status"] != "ARCHIVED"))
+    assert loaded(store) == [1, 1]
     assert_tables_equal_account(store)
     # files are only ever added: there each load counts
     added = isinstance(store, ParquetStore)
-    assert store.count("projects") == (60 + 1 + 61 if added else 61)
-    assert store.count("trainings") == (45 + 2 + 46 if added else 46)
+    assert store.count("projects") == (60 + 1 + 1 if added else 61)
+    assert store.count("trainings") == (45 + 2 + 1 if added else 46)
 
 
 def test_each_row_has_the_id_of_the_load_that_brought_it(store: Store, clock: Clock) -> None:
@@ -264,8 +265,8 @@ def test_a_nul_is_kept_or_becomes_a_replacement_character(store: Store) -> None:
 def test_objects_that_do_not_fit(store: Store, clock: Clock) -> None:
     misfit = store.api.account.create_project(created="soon", metadata={"a": ["é"]})
     before = datetime.now(UTC)
-    for _ in range(2):
-        assert loaded(store) == [60, 45]
+    for rows in ([60, 45], [0, 0]):
+        assert loaded(store) == rows
         clock.advance(hours=25)
     (row,) = store.rows("rejected_items")
     assert before <= row["rejected_at"] <= datetime.now(UTC)
@@ -308,7 +309,8 @@ def test_an_empty_account_gets_its_tables(attach: Attach, kind: str, clock: Cloc
         columns = {
             field.name: TYPES[kind][-1] if schemas.is_json(field) else names[field.type] for field in endpoint.schema
         }
-        assert store.types(table) == columns | {C_DLT_LOAD_ID: TYPES[kind][0]}
+        columns |= {schemas.HASH.name: names[schemas.INTEGER], C_DLT_LOAD_ID: TYPES[kind][0]}
+        assert store.types(table) == columns
     clock.advance(hours=1)
     store.api.account.create_project()
     assert loaded(store) == [1, 0]

@@ -106,7 +106,8 @@ class Runs:
 def rows(connection: duckdb.DuckDBPyConnection, table: str) -> list[dict[str, Any]]:
     """Return a table in the order of ids as numbers, JSON parsed."""
     parsed = {field.name for field in ENDPOINTS[table].schema if schemas.is_json(field)}
-    connection.execute(f"SELECT * EXCLUDE _dlt_load_id FROM toloka_data.{table} ORDER BY length(id), id")  # noqa: S608
+    ours = "_dlt_load_id, _toloka_hash"
+    connection.execute(f"SELECT * EXCLUDE ({ours}) FROM toloka_data.{table} ORDER BY length(id), id")  # noqa: S608
     names = [column[0] for column in connection.description or ()]
     found = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
     return [

@@ -24,11 +24,11 @@ from tests.amounts import amount
 from tests.conftest import Warehouse, expected_rows
 from toloka_source import ENDPOINTS, LoadReport, TolokaError, load, source
 from toloka_source.emulator import Account, Clock, Emulator, Fault
-from toloka_source.tables import resource_run
+from toloka_source.tables import full_scans
 
 HISTORIES = amount(quick=10, full=200, long=5_000)
 START = datetime(2025, 2, 27, 23, 59, 59, 999_000, UTC)
-LAG = resource_run.LAG.total_seconds()
+LAG = full_scans.LAG.total_seconds()
 
 FAULTS = (Fault.status(401), Fault.status(503), Fault.reset(), Fault.broken_json())
 

@@ -1,11 +1,10 @@
 """Objects become rows: each in the table or among the rejected, whatever it holds."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 import pytest
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from toloka_source.catalog import schemas
 from toloka_source.tables.arrow import rejected_table, to_table
-from toloka_source.tables.overlap import MOST_ROWS, Overlap
 
 NORMALIZE = NamingConvention(63).normalize_path
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -101,32 +99,3 @@ def test_bytes_that_are_no_unicode_are_rejected_whole() -> None:
     table, rejected = to_table(msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]]), schemas.PROJECTS)
     assert table.num_rows == 0
     assert [misfit.field for misfit in rejected] == ["public_name", "metadata", "new"]
-
-
-def _projects(*created: datetime | None, name: str = "") -> pa.Table:
-    items = [
-        {"id": str(number), "public_name": name, **({"created": moment.isoformat()} if moment else {})}
-        for number, moment in enumerate(created)
-    ]
-    return to_table(decode(items), schemas.PROJECTS)[0]
-
-
-def test_rows_that_the_last_run_has_loaded_are_left_out_while_they_are_the_same() -> None:
-    old, new = NOON - timedelta(seconds=1), NOON + timedelta(seconds=1)
-    first = Overlap(["created"], NOON, {})
-    assert first.new_rows(_projects(old, new, None)).num_rows == 3
-    assert list(first.noted) == ["1"]
-    again = Overlap(["created"], NOON, first.noted)
-    assert again.new_rows(_projects(old, new, None))["id"].to_pylist() == ["0", "2"]
-    assert again.noted == first.noted
-    changed = Overlap(["created"], NOON, first.noted)
-    assert changed.new_rows(_projects(old, new, None, name="edited")).num_rows == 3
-
-
-def test_no_more_than_some_rows_are_noted() -> None:
-    overlap = Overlap(["created"], NOON, {})
-    rows = _projects(*[NOON + timedelta(seconds=1)] * MOST_ROWS)
-    assert overlap.new_rows(rows).num_rows == MOST_ROWS
-    assert len(overlap.noted) == MOST_ROWS
-    overlap.new_rows(rows)
-    assert overlap.noted == {}

@@ -11,6 +11,7 @@ from dlt.common.schema.typing import C_DLT_LOAD_ID
 
 from tests.conftest import NOON, Warehouse, assert_tables_equal_account
 from toloka_source import ENDPOINTS, toloka
+from toloka_source.catalog import schemas
 from toloka_source.emulator import MISSING, Account, Clock, Emulator
 
 
@@ -68,31 +69,33 @@ def test_changes_that_a_cursor_sees(large: Warehouse, clock: Clock) -> None:
     assert_tables_equal_account(large)
 
 
-def test_changes_that_no_cursor_sees_arrive_after_a_day(large: Warehouse, clock: Clock) -> None:
+def test_changes_that_no_cursor_sees_arrive_within_the_hour(large: Warehouse, clock: Clock) -> None:
     account = large.api.account
-    large.load()
+    large.load(rescan_after_hours="auto")
     account.archive_project(account.projects[0]["id"])
     account.edit_project(account.projects[1]["id"], public_name="Edited")
     account.close_training(next(item["id"] for item in account.trainings if item["status"] == "OPEN"))
 
-    clock.advance(hours=23)
-    assert [resource.rows for resource in large.load().resources] == [0, 0]
-    clock.advance(hours=1, seconds=1)
-    assert [resource.rows for resource in large.load().resources] == [1_200, 900]
+    clock.advance(seconds=60)
+    assert [resource.kind for resource in large.load(rescan_after_hours="auto").resources] == ["increment"] * 2
+    clock.advance(seconds=59 * 60)
+    report = large.load(rescan_after_hours="auto")
+    assert [resource.kind for resource in report.resources] == ["re-scan"] * 2
+    assert [(resource.rows, resource.changed, resource.unchanged) for resource in report.resources] == [
+        (2, 2, 1_198),
+        (1, 1, 899),
+    ]
     assert_tables_equal_account(large)
-    assert [resource.rows for resource in large.load().resources] == [0, 0]
+    assert [resource.rows for resource in large.load(rescan_after_hours="auto").resources] == [0, 0]
 
 
 def test_rescan_every_run_or_never(warehouse: Warehouse, clock: Clock) -> None:
-    project = warehouse.api.account.create_project(created="2026-01-01T00:00:00")
-    for hours, expected in ((0, [1, 1]), (None, [0, 0]), (float("inf"), [0, 0])):
-        warehouse.load(rescan_after_hours=0)
-        seen = []
+    warehouse.api.account.create_project(created="2026-01-01T00:00:00")
+    warehouse.load()
+    for hours, kind in ((0, "re-scan"), (None, "increment"), (float("inf"), "increment"), (99, "re-scan")):
         for _ in range(2):
             clock.advance(hours=100)
-            seen.append(warehouse.load(rescan_after_hours=hours).resources[0].rows)
-        assert seen == expected
-    assert warehouse.rows("projects")[0]["id"] == project["id"]
+            assert {resource.kind for resource in warehouse.load(rescan_after_hours=hours).resources} == {kind}
 
 
 def test_state_comes_back_from_the_destination(large: Warehouse, clock: Clock, own_folder: Path) -> None:
@@ -156,7 +159,8 @@ def test_start_date_loads_nothing_older_and_goes_on_from_there(large: Warehouse,
     account.create_project()
     assert large.load(start_date=start).resources[0].rows == 1
     clock.advance(hours=30)
-    assert large.load().resources[0].rows == len(expected())
+    report = large.load().resources[0]
+    assert (report.kind, report.unchanged) == ("re-scan", len(expected()))
     assert {row["id"] for row in large.rows("projects")} == expected()
 
 
@@ -307,9 +311,9 @@ def test_an_empty_account_gets_its_tables(warehouse: Warehouse, clock: Clock) ->
     warehouse.load()
     assert warehouse.rows("projects") == warehouse.rows("trainings") == []
     columns = warehouse.pipeline.default_schema.get_table_columns("trainings")
-    assert list(columns) == [*ENDPOINTS["trainings"].schema.names, C_DLT_LOAD_ID]
+    assert list(columns) == [*ENDPOINTS["trainings"].schema.names, schemas.HASH.name, C_DLT_LOAD_ID]
     clock.advance(hours=1)
-    warehouse.load()
+    warehouse.load(rescan_after_hours=None)
     assert len(warehouse.api.requests) == 3
     warehouse.api.account.create_project()
     warehouse.load()

@@ -56,6 +56,9 @@ def unknown_column(name: str) -> pa.Field:
     return _json(name, "a field that the API's description doesn't have")
 
 
+HASH: pa.Field = _column("_toloka_hash", INTEGER, "a hash of the object: another one means a change")
+"""The column that each list's table has beside its own."""
+
 PROJECTS: pa.Schema = pa.schema(
     [
         _column("id", TEXT, "the project's id, a decimal number"),
@@ -115,5 +118,14 @@ REJECTED_ITEMS: pa.Schema = pa.schema(
         _column("reason", TEXT, "why it doesn't fit"),
         _column("rejected_at", TIMESTAMP, "when it was read"),
         _json("item", "the whole object"),
+    ]
+)
+
+GONE_ITEMS: pa.Schema = pa.schema(
+    [
+        _column("resource", TEXT, "the list that it was in"),
+        _column("id", TEXT, "its id"),
+        _column("gone_at", TIMESTAMP, "when the list was found without it"),
+        _column("back_at", TIMESTAMP, "when it was found again, if ever"),
     ]
 )

@@ -81,6 +81,11 @@ class Account:
         with self._lock:
             self._shelves[resource].add(item)
 
+    def remove(self, resource: str, id_: str) -> None:
+        """Take an object out, as one that the account no longer sees; KeyError if there is none."""
+        with self._lock:
+            self._shelves[resource].remove(id_)
+
     def create_project(self, **fields: object) -> dict[str, Any]:
         """Create a project now, with lifelike values for the fields not given."""
         with self._lock:

@@ -57,6 +57,11 @@ class Shelf:
         self.ids.insert(at, entry.id)
         self.entries.insert(at, entry)
 
+    def remove(self, wanted: str) -> None:
+        """Take an object out; KeyError if there is none."""
+        at = self._place(wanted)
+        del self.ids[at], self.entries[at]
+
     def get(self, wanted: str) -> dict[str, Any]:
         """Return a copy of an object; KeyError if there is none."""
         return decode(self.entries[self._place(wanted)])

@@ -7,6 +7,7 @@ import dlt
 from dlt.extract import DltSource
 
 from toloka_source.report import ResourceReport
+from toloka_source.tables.gone import TABLE as GONE_ITEMS
 from toloka_source.tables.hints import REJECTED_ITEMS
 from toloka_source.tables.resource_run import RUN_METRICS
 
@@ -19,7 +20,8 @@ def resource_reports(pipeline: dlt.Pipeline, source: DltSource) -> Iterator[Reso
     rows: Counter[str] = Counter()
     tables = pipeline.schemas[source.schema.name].tables
     for table, count in (normalized.row_counts if normalized else {}).items():
-        if table in tables and table != REJECTED_ITEMS:  # a table can bear any name that the user has given it
+        # a table can bear any name that the user has given it
+        if table in tables and table not in (REJECTED_ITEMS, GONE_ITEMS):
             rows[str(tables[table].get("resource"))] += count
     steps = [step for steps in (extracted.metrics if extracted else {}).values() for step in steps]
     for name in source.selected_resources:

@@ -7,7 +7,7 @@ column doesn't decode are its objects looked at one by one, and those that don't
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import Annotated, Any, NamedTuple
 from zlib import crc32
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from toloka_source.api.client import Item
 from toloka_source.catalog import schemas
+from toloka_source.tables.content_hash import content_hashes, seed_of
 
 _NULL = msgspec.Raw(b"null")
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -69,8 +70,8 @@ def to_table(
         normalize: Makes a column's name of a field's name, for fields that the schema doesn't know.
 
     Returns:
-        The table: the schema's columns, then a JSON column for each unknown field; and the objects that are not in it
-        because they don't fit. Each object is in one of the two.
+        The table: the schema's columns, a JSON column for each unknown field, and the hash of each object. And the
+        objects that are not in it, because they don't fit. Each object is in one of the two.
     """
     try:
         return _build(items, schema, normalize), []
@@ -97,12 +98,6 @@ def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime
     return pa.Table.from_pylist(list(rows.values()), schema=schemas.REJECTED_ITEMS)
 
 
-def digests(table: pa.Table) -> list[str]:
-    """Return a digest of each row's content, 32 hexadecimal digits; a null counts for as much as a missing column."""
-    rows = ({name: value for name, value in row.items() if value is not None} for row in table.to_pylist())
-    return [blake2b(repr(sorted(row.items())).encode(), digest_size=16).hexdigest() for row in rows]
-
-
 def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str]) -> pa.Table:
     places = {_place(field.name): field for field in schema}
     parents = {place.parent for place in places if place.parent is not None}
@@ -114,7 +109,8 @@ def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], 
     arrays = [
         _column([row.get(place.name, _NULL) for row in objects[place.parent]], field) for place, field in places.items()
     ]
-    return pa.table(arrays, schema=pa.schema(places.values()))
+    hashes = content_hashes(items, seed_of(schema))
+    return pa.table([*arrays, hashes], schema=pa.schema([*places.values(), schemas.HASH]))
 
 
 def _place(column: str) -> _Place:
@@ -165,7 +161,7 @@ def _unknown_columns(
     names = {place: normalize(place.column) if place.column else "" for place in unknown}
     # a field that needs no other name comes before those that do
     for place in sorted(names, key=lambda place: (names[place] != place.column, place.column, place.name)):
-        if not names[place] or names[place] in taken or names[place].startswith("_dlt"):
+        if not names[place] or names[place] in taken or names[place].startswith(("_dlt", "_toloka")):
             digest = crc32(repr(tuple(place)).encode())
             names[place] = normalize(f"field_{names[place].strip('_')}_{digest:08x}")
         taken.add(names[place])

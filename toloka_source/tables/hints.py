@@ -1,6 +1,7 @@
 """The hints of dlt's that a resource has: what its columns are, and what only a run tells."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import dlt
@@ -28,6 +29,21 @@ def column_hints(field: pa.Field) -> TColumnSchema:
     return hints
 
 
+@dataclass(frozen=True)
+class Terms:
+    """On which terms a run's rows go to their table.
+
+    Attributes:
+        table: The table with which they can be compared; None if they all go on.
+        newest: Whether it keeps a row from each load that brought it, so that the newest counts.
+        has_version: Whether the rows need a version in `_dlt_id`.
+    """
+
+    table: str | None = None
+    newest: bool = False
+    has_version: bool = False
+
+
 class RunHints:
     """What only a run tells: hints that its destination and its write disposition ask for, and unknown columns."""
 
@@ -38,12 +54,12 @@ class RunHints:
             schema: The resource's own columns.
         """
         self._schema = schema
-        self._known = {*schema.names, C_DLT_LOAD_ID, C_DLT_ID}
+        self._known = {*schema.names, schemas.HASH.name, C_DLT_LOAD_ID, C_DLT_ID}
         self._unknown: set[str] = set()
         self._has_format = False
 
-    def fit(self, resource: DltResource, place: Place | None) -> bool:
-        """Give the resource the hints of a run that begins; tell whether its rows need a version in `_dlt_id`.
+    def fit(self, resource: DltResource, place: Place | None) -> Terms:
+        """Give the resource the hints of a run that begins; return the terms of its rows.
 
         Args:
             resource: What runs.
@@ -51,7 +67,7 @@ class RunHints:
         """
         self._unknown.clear()
         if resource.has_dynamic_table_name:
-            return False  # dlt takes it for rows alone, which a map of the user's makes: they keep empty texts
+            return Terms()  # dlt takes it for rows alone, which a map of the user's makes: they keep empty texts
         _refer(resource, self._schema)
         table = resource.compute_table_schema()
         if place and place.dialect == "postgres":
@@ -64,15 +80,17 @@ class RunHints:
             self._has_format = False
             _set_format(resource, "")
             _forget_format(str(table["name"]), REJECTED_ITEMS)
-        if place:
-            _warn_unless_merged(resource.name, table, place)
-        if table.get("x-merge-strategy") != "scd2":
-            return False
-        has_key = any(column.get("merge_key") for column in table["columns"].values())
-        if not has_key and "x-merge-destination-scope" not in table:
-            # else dlt takes what an increment doesn't bring for deleted
-            resource.apply_hints(merge_key="id")
-        return bool(table["columns"].get(C_DLT_ID, {}).get("x-row-version"))
+        merges = place is None or _is_merged(resource.name, table, place)
+        if table.get("x-merge-strategy") == "scd2":
+            has_key = any(column.get("merge_key") for column in table["columns"].values())
+            if not has_key and "x-merge-destination-scope" not in table:
+                # else dlt takes what an increment doesn't bring for deleted
+                resource.apply_hints(merge_key="id")
+            return Terms(has_version=bool(table["columns"].get(C_DLT_ID, {}).get("x-row-version")))
+        disposition = table["write_disposition"]
+        if place is None or disposition == "replace":
+            return Terms()
+        return Terms(table=str(table["name"]), newest=not merges or disposition == "append")
 
     def with_unknown_columns(self, table: pa.Table, resource: str) -> object:
         """Return the table, with hints for the columns that the schema doesn't know; they are logged once a run."""
@@ -114,12 +132,15 @@ def _set_format(resource: DltResource, file_format: Any) -> None:  # noqa: ANN40
     resource.apply_hints(table_name=REJECTED_ITEMS, file_format=file_format, create_table_variant=True)
 
 
-def _warn_unless_merged(name: str, table: TTableSchema, place: Place) -> None:
+def _is_merged(name: str, table: TTableSchema, place: Place) -> bool:
+    """Tell whether rows replace those of the same key; warn if they should and don't."""
     # what dlt's schema has of the table outlives the setting
     known = dlt.current.source_schema().tables.get(str(table["name"]), {})
-    if not _dlt.merges({**known, **table}, place.caps):
-        log.warning(
-            "%s: this destination adds rows and replaces none, an id has one from each load that brought it; "
-            "the destination filesystem merges with table_format = 'delta'",
-            name,
-        )
+    if _dlt.merges({**known, **table}, place.caps):
+        return True
+    log.warning(
+        "%s: this destination adds rows and replaces none, an id has one from each load that brought it; "
+        "the destination filesystem merges with table_format = 'delta'",
+        name,
+    )
+    return False

@@ -8,6 +8,7 @@ the last row was taken: a run that ends early has promised nothing.
 import logging
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 from time import monotonic
@@ -23,21 +24,22 @@ from toloka_source import _dlt
 from toloka_source.api.client import Client, Item, Page
 from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import Endpoint
+from toloka_source.destinations.known_rows import known_rows, without_known
 from toloka_source.destinations.place import Place
 from toloka_source.errors import RejectedItemsError
 from toloka_source.scan.pages import scan
 from toloka_source.settings import EPOCH, Settings
-from toloka_source.tables.arrow import Rejected, digests, rejected_table, to_table
+from toloka_source.tables.arrow import Rejected, rejected_table, to_table
 from toloka_source.tables.background import run_ahead
-from toloka_source.tables.hints import REJECTED_ITEMS, RunHints
+from toloka_source.tables.changes import Changes
+from toloka_source.tables.full_scans import LAG, FullScans
+from toloka_source.tables.gone import TABLE as GONE_ITEMS
+from toloka_source.tables.gone import absences
+from toloka_source.tables.hints import REJECTED_ITEMS, RunHints, Terms
 from toloka_source.tables.log_filters import silence_json_warning
-from toloka_source.tables.overlap import Overlap
 from toloka_source.window import Window
 
 log = logging.getLogger(__name__)
-
-LAG = timedelta(seconds=60)
-"""How far a window reaches back before the cursor, for objects that become visible late."""
 
 TABLE_ROWS = 5_000
 """Pages are put together to tables of about so many rows: a table costs dlt the same, whatever its size."""
@@ -47,15 +49,6 @@ RUN_METRICS = "run"
 
 _TABLES_AHEAD = 1
 _MILLISECOND = timedelta(milliseconds=1)
-
-_OVERLAP = "overlap"
-"""Where a resource's state holds the digests of the rows that the next run sees again."""
-
-_FULL_SCAN = "full_scan_at"
-"""Where a resource's state holds the time of its last whole scan."""
-
-_SCOPE = "scope"
-"""Where a resource's state holds a digest of what its last whole scan was of: the place, the filters and the start."""
 
 _START = "start_date"
 """Where a resource's state holds the start date that is in force."""
@@ -118,26 +111,39 @@ class Run:
         self._last_value: datetime | None = cursor_state["last_value"]
         self._start: datetime | None = settings.start or self._state.get(_START, cursor_state["initial_value"])
         scope = (place and place.digest, sorted(self._filters.items()), self._start)
-        self._scope = sha256(repr(scope).encode()).hexdigest()
+        self._full_scans = FullScans(
+            state=self._state,
+            others=_dlt.resource_states() if self._keeps_state else {},
+            after=settings.rescan_after,
+            scope=sha256(repr(scope).encode()).hexdigest(),
+        )
         self._normalize = dlt.current.source_schema().naming.normalize_path
-        self._has_version = False
+        self._terms = Terms()
         self._window = Window()
         self._as_of = EPOCH  # until the first page was read
+        self._kind, self._reason = "increment", ""
+        self._changes = Changes(None, is_whole=False)
+        self._rejected: list[Rejected] = []
+        self._objects = 0
 
     def tables(self) -> Iterator[Any]:
         """Yield the rows as tables (None: not yet), then the objects that don't fit; then move the cursor."""
         started = monotonic()
         resource = dlt.current.resource()
         # what isn't complete has no end: nothing is promised of it
-        metrics: dict[str, Any] = {"is_backfill": self._is_backfill, "window_end": None, "rejected": 0}
+        metrics: dict[str, Any] = {"window_end": None, "rejected": 0, "gone": 0} | Changes(
+            None, is_whole=False
+        ).counts()
         dlt.current.resource_metrics()[RUN_METRICS] = metrics
         try:
             silence_json_warning(resource.name)
-            self._has_version = self._hints.fit(resource, self._place)
+            self._terms = self._hints.fit(resource, self._place)
             yield from self._tables(metrics)
             metrics["window_end"] = self._as_of
         finally:
             metrics |= {
+                "kind": self._kind,
+                "reason": self._reason,
                 "window_start": self._window.start,
                 "requests": self._client.requests,
                 "retries": self._client.retries,
@@ -145,38 +151,74 @@ class Run:
             }
 
     def _tables(self, metrics: dict[str, Any]) -> Iterator[Any]:
-        name = self._endpoint.name
         if self._is_pushed_down:
             self._cursor.advance(None)  # type: ignore[arg-type] # documented: only to pass all rows
-        rejected: list[Rejected] = []
-        overlap: Overlap | None = None
         has_rows = False
+        for table in self._new_rows(metrics):
+            if table is None:
+                yield None
+            elif table.num_rows:
+                has_rows = True
+                yield self._for_dlt(table)
+                # else the memory of tables that were written stays with the threads that made them: 40 MB and more
+                pa.default_memory_pool().release_unused()
+        # an empty account gets its tables too, and the first window of a back-fill makes them for those beside it
+        if not has_rows and not self._is_increment and self._changes.is_empty_there:
+            yield self._for_dlt(self._endpoint.schema.append(schemas.HASH).empty_table())
+        metrics |= self._changes.counts()
+        for name, further in self._further_tables(metrics):
+            has_rows = True
+            yield _dlt.past_all_steps(_with_load_id(further), name)
+        if self._keeps_state and (has_rows or self._window.whole):
+            self._cursor.advance(self._as_of)
+            if self._window.whole:
+                self._state[_START] = self._start
+                pages = -(-self._objects // self._endpoint.page_size)
+                self._full_scans.note(self._as_of, self._client.requests, pages)
+
+    def _new_rows(self, metrics: dict[str, Any]) -> Iterator[pa.Table | None]:
+        """Yield the rows that are new or have changed (None: not yet); keep the objects that don't fit."""
         for built in run_ahead(self._read(), _TABLES_AHEAD, self._client.close):
             if built is None:
                 yield None
                 continue
             table, misfits = built
-            overlap = overlap or self._overlap()
-            table = overlap.new_rows(table)
-            rejected += misfits
-            metrics["rejected"] = len(rejected)
+            if not self._objects:
+                self._changes = self._compare()
+            self._objects += table.num_rows + len(misfits)
+            self._rejected += misfits
+            metrics["rejected"] = len(self._rejected)
             if misfits and self._settings.strict:
-                raise RejectedItemsError(f"{name}: id {misfits[0].id}, {misfits[0].field}: {misfits[0].reason}")
-            # an empty account gets its tables too, and the first window of a back-fill makes them for those beside it
-            if table.num_rows or misfits or not self._is_increment:
-                has_rows = True
-                yield self._hints.with_unknown_columns(_with_load_id(self._with_version(table)), name)
-                # else the memory of tables that were written stays with the threads that made them: 40 MB and more
-                pa.default_memory_pool().release_unused()
-        if rejected:
-            log.warning("%s: %d objects don't fit, see table %s", name, len(rejected), REJECTED_ITEMS)
-            table = rejected_table(rejected, name, datetime.now(UTC))
-            yield _dlt.past_all_steps(_with_load_id(table), REJECTED_ITEMS)
-        if has_rows and self._keeps_state and overlap:
-            self._cursor.advance(self._as_of)
-            self._state[_OVERLAP] = overlap.noted
-            if self._window.whole:
-                self._state |= {_FULL_SCAN: self._as_of, _SCOPE: self._scope, _START: self._start}
+                first = misfits[0]
+                raise RejectedItemsError(f"{self._endpoint.name}: id {first.id}, {first.field}: {first.reason}")
+            yield self._changes.new_rows(table)
+
+    def _further_tables(self, metrics: dict[str, Any]) -> Iterator[tuple[str, pa.Table]]:
+        """Yield what goes to other tables: objects that don't fit, and what is gone."""
+        name = self._endpoint.name
+        if self._rejected:
+            log.warning("%s: %d objects don't fit, see table %s", name, len(self._rejected), REJECTED_ITEMS)
+            table = rejected_table(self._rejected, name, datetime.now(UTC))
+            if self._changes.are_compared:
+                table = without_known(table, REJECTED_ITEMS, "key")
+            if table.num_rows:
+                yield REJECTED_ITEMS, table
+        compared = self._changes.ids()
+        if compared and self._window.whole and not self._filters and self._start is None:
+            known, met = compared
+            others = pa.array([misfit.id.strip('"') for misfit in self._rejected if misfit.id], pa.string())
+            met = pa.chunked_array([*met.chunks, others], pa.string())
+            gone = absences(name, known, met, self._as_of, self._settings.gone_share)
+            if gone is not None and gone.num_rows:
+                metrics["gone"] = gone["back_at"].null_count
+                yield GONE_ITEMS, gone
+
+    def _compare(self) -> Changes:
+        """Begin to compare what is read with what the destination holds."""
+        terms = self._terms
+        if terms.table is None or not self._keeps_state:
+            return Changes(None, is_whole=False)
+        return Changes(partial(known_rows, terms.table, newest=terms.newest), is_whole=self._window.whole)
 
     def _read(self) -> Generator[tuple[pa.Table, list[Rejected]]]:
         """Read the window and build its tables; this runs in a thread of its own."""
@@ -188,12 +230,10 @@ class Run:
     def _is_increment(self) -> bool:
         return not self._window.whole and not self._is_backfill
 
-    def _overlap(self) -> Overlap:
-        known = self._state.get(_OVERLAP, {}) if self._is_increment else {}
-        return Overlap(self._endpoint.cursors, self._as_of - LAG, known)
-
     def _open(self) -> tuple[Window, datetime, Iterator[Page]]:
         """Return the window of this run, the moment up to which it is complete, and its pages."""
+        if self._is_backfill:
+            self._kind = "back-fill"
         if not self._is_pushed_down:
             # dlt drops what is just outside of its range; the API's is open at the start, and of whole milliseconds
             start, end = self._cursor.start_value, self._cursor.end_value
@@ -202,12 +242,16 @@ class Run:
         if self._cursor.end_value is not None:
             window = Window(self._settings.start, self._cursor.end_value)
             return window, self._cursor.end_value, self._scan(window)
-        # without a whole scan before, there is nothing to go on from
-        if _FULL_SCAN in self._state and self._settings.rescan_after != timedelta() and self._is_same_scope():
+        self._reason = self._full_scans.reason()
+        if not self._reason:
             window = Window(self._cursor.start_value)
             as_of, pages = self._begin(window)
-            if not self._rescan_is_due(as_of):
+            self._reason = self._full_scans.reason_at(as_of, self._last_value)
+            if not self._reason:
                 return window, as_of, pages
+        self._kind = "first" if self._full_scans.is_first else "re-scan"
+        level = logging.WARNING if self._full_scans.is_clock_wrong else logging.INFO
+        log.log(level, "%s: everything is read: %s", self._endpoint.name, self._reason)
         window = Window(self._start, whole=True)
         return window, *self._begin(window)
 
@@ -220,30 +264,14 @@ class Run:
         first = next(pages)
         return first.as_of, chain([first], pages)
 
-    def _is_same_scope(self) -> bool:
-        """Tell whether the last whole scan was of the same; rows that a wider filter lets in have no new time."""
-        if self._state.get(_SCOPE) == self._scope:
-            return True
-        if _SCOPE in self._state:  # older versions had none
-            log.info("%s: filters, start_date or destination have changed: everything is read", self._endpoint.name)
-        return False
-
-    def _rescan_is_due(self, as_of: datetime) -> bool:
-        cursor = self._last_value or as_of
-        if as_of < cursor - LAG:
-            message = "%s: the cursor, %s, is in the future; some clock was wrong, and everything is read again"
-            log.warning(message, self._endpoint.name, cursor)
-            return True
-        after = self._settings.rescan_after
-        return after is not None and not -LAG <= as_of - self._state[_FULL_SCAN] < after
-
-    def _with_version(self, table: pa.Table) -> pa.Table:
-        """Add what dlt's scd2 tells versions by, which it doesn't make for Arrow tables."""
-        if not self._has_version:
-            return table
-        return table.append_column(
-            pa.field(C_DLT_ID, schemas.TEXT, nullable=False), pa.array(digests(table), schemas.TEXT)
-        )
+    def _for_dlt(self, table: pa.Table) -> object:
+        """Return the table as dlt takes it: with what dlt adds to rows that aren't Arrow's, and hints."""
+        if self._terms.has_version:
+            # what dlt's scd2 tells versions by
+            versions = [f"{one:x}" for one in table[schemas.HASH.name].cast(pa.int64()).to_pylist()]
+            column = pa.field(C_DLT_ID, schemas.TEXT, nullable=False)
+            table = table.append_column(column, pa.array(versions, schemas.TEXT))
+        return self._hints.with_unknown_columns(_with_load_id(table), self._endpoint.name)
 
 
 def _batches(pages: Iterable[Page]) -> Iterator[list[Item]]:

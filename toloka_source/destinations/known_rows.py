@@ -1,0 +1,123 @@
+"""What the destination holds of a table: the ids of its rows, and the hash of each row's object.
+
+The destination is the truth: a row that was deleted there isn't known, and is loaded again.
+"""
+
+import logging
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.schema import Schema
+from dlt.common.schema.typing import C_DLT_LOAD_ID
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from toloka_source import _dlt
+from toloka_source.catalog import schemas
+from toloka_source.errors import one_line
+
+log = logging.getLogger(__name__)
+
+_ROWS_AT_ONCE = 50_000
+
+_ID, _LOAD_ID = pa.field("id", schemas.TEXT), pa.field(C_DLT_LOAD_ID, schemas.TEXT)
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """Rows of a table, in flat memory: some 20 bytes each.
+
+    Attributes:
+        ids: The id of each.
+        hashes: Their hashes, in order; rows that an older version loaded have none.
+    """
+
+    ids: pa.ChunkedArray
+    hashes: memoryview
+
+    def has(self, content_hash: int) -> bool:
+        """Tell whether a row has this hash; it is of the id too, so it can be of no other object."""
+        place = bisect_left(self.hashes, content_hash)
+        return place < len(self.hashes) and bool(self.hashes[place] == content_hash)
+
+
+def known_rows(table: str, ids: Sequence[str] | None = None, *, newest: bool = False) -> KnownRows | None:
+    """Return the rows that the running pipeline's destination holds; None if it can't be asked.
+
+    Args:
+        table: The table.
+        ids: Those that are asked for; None for all.
+        newest: Whether an id can have several rows, of which the newest counts.
+    """
+    columns = [_ID, schemas.HASH, *([_LOAD_ID] if newest else [])]
+    rows = rows_at(table, pa.schema(columns), _ID.name, ids)
+    if rows is None:
+        return None
+    if newest:
+        last = rows.sort_by(_LOAD_ID.name).group_by(_ID.name, use_threads=False)
+        rows = last.aggregate([(schemas.HASH.name, "last")]).rename_columns([_ID.name, schemas.HASH.name])
+    hashes = rows[schemas.HASH.name].drop_null().combine_chunks().sort()
+    return KnownRows(rows[_ID.name], memoryview(hashes.buffers()[1] or b"").cast("q")[: len(hashes)])
+
+
+def without_known(rows: pa.Table, table: str, key: str) -> pa.Table:
+    """Return the rows of which the running pipeline's destination has none with this key; all if it can't be asked."""
+    known = rows_at(table, pa.schema([rows.schema.field(key)]), key, rows[key].to_pylist())
+    return rows if known is None else rows.filter(pc.invert(pc.is_in(rows[key], known[key])))
+
+
+def rows_at(table: str, columns: pa.Schema, by: str = "", among: Sequence[str] | None = None) -> pa.Table | None:
+    """Return columns of a table at the running pipeline's destination; None if it can't be asked.
+
+    Where there is no table there are no rows; a column that it hasn't (yet) is full of nulls.
+
+    Args:
+        table: The table.
+        columns: Its columns.
+        by: A column that is to have one of some values.
+        among: Those values; None for any.
+    """
+    pipeline, source = dlt.current.pipeline(), dlt.current.source_schema()
+    schema, name = pipeline.schemas.get(source.name), source.naming.normalize_table_identifier(table)
+    there = {} if schema is None or _is_dropped(name) else schema.tables.get(name, {}).get("columns", {})
+    names = {source.naming.normalize_identifier(column): column for column in columns.names}
+    known = [str(name) for name in names if name in there]
+    if schema is None or not known:
+        return columns.empty_table()
+    try:
+        found = _read(pipeline, schema, name, known, source.naming.normalize_identifier(by), among)
+    except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
+        return columns.empty_table()
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises: all rows go on, which is right in any case
+        log.warning("%s: what is there already can't be read, and all rows are loaded: %s", table, one_line(error))
+        return None
+    if found is None:
+        return columns.empty_table()
+    values = {names[name]: found[number] for number, name in enumerate(known)}
+    nothing = pa.nulls(found.num_rows)
+    return pa.table([values.get(field.name, nothing).cast(field.type) for field in columns], schema=columns)
+
+
+def _read(
+    pipeline: dlt.Pipeline, schema: Schema, table: str, columns: Sequence[str], by: str, among: Sequence[str] | None
+) -> pa.Table | None:
+    delta = _dlt.delta_table(pipeline, schema.name, table)
+    if delta is not None:
+        wanted = None if among is None else pc.field(by).isin(list(among))
+        return delta.to_pyarrow_dataset().to_table(columns=list(columns), filter=wanted)
+    relation = pipeline.dataset(schema=schema).table(table).select(*columns)
+    if among is not None:
+        relation = relation.where(by, "in", list(among))
+    chunks = list(relation.iter_arrow(_ROWS_AT_ONCE))
+    return pa.concat_tables(chunks) if chunks else None
+
+
+def _is_dropped(table: str) -> bool:
+    """Tell whether this load drops or empties the table first: `refresh` does that, after all was read."""
+    state = dlt.current.load_package_state()["state"]
+    doomed = [*state.get("dropped_tables", []), *state.get("truncated_tables", [])]
+    return table in [one["name"] for one in doomed]
