@@ -11,7 +11,8 @@
     cli/           the command `toloka-source`
 
 Everybody may use `errors.py`, `times.py`, `window.py` and `report.py`; what a pipeline loads into is in
-`destinations/`, and every use of what dlt doesn't document in `_dlt.py`. `emulator/` is a Toloka on this machine.
+`destinations/`, and every use of what dlt doesn't document in `_dlt.py`. `emulator/` is a Toloka on this machine, and
+`unknown_settings.py` warns of what is misspelled.
 
 The public names are imported when they are asked for: so the command's help and the emulator start without dlt.
 """

@@ -11,6 +11,8 @@ from toloka_source.bi.view_sql import check_views
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import BackfillError, ConfigurationError
 from toloka_source.report import LoadReport
+from toloka_source.source import toloka
+from toloka_source.unknown_settings import warn_of_unknown_settings
 from toloka_source.window import Window
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ def backfill(
         log.warning("DuckDB takes one process at a time: the windows are loaded one after the other")
         workers = 1
     check_views(views, dataset)
+    warn_of_unknown_settings(toloka.name)
     loaded = []
     try:
         for window, report in results(todo, workers, (destination, dataset, resources, {"views": views, **arguments})):

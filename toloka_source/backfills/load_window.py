@@ -36,6 +36,7 @@ from toloka_source.loading.reports import resource_reports
 from toloka_source.report import LoadReport, ResourceReport
 from toloka_source.source import toloka
 from toloka_source.tables.log_filters import quiet_package_warnings
+from toloka_source.unknown_settings import warn_of_unknown_settings
 from toloka_source.window import Window
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ def load_window(
     started = monotonic()
     source = window_source(window, resources, **arguments)
     views_in = check_views(views, dataset)
+    warn_of_unknown_settings(_PIPELINE)
     with _own_folder(dataset, window) as folder:
         pipeline = dlt.pipeline(
             _PIPELINE,

@@ -22,6 +22,7 @@ from typing import Any
 
 from dlt.common.configuration.exceptions import ConfigurationException
 
+from toloka_source import unknown_settings
 from toloka_source.backfills.load_window import known_destination, load_window
 from toloka_source.backfills.windows import window_name
 from toloka_source.errors import (
@@ -154,6 +155,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with what is to be cleaned up on the way
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.getLogger(unknown_settings.__name__).disabled = True  # the parent has warned of them
     if logging.lastResort:
         logging.lastResort.setFormatter(logging.Formatter(f"window {window_name(window)}: %(message)s"))
     answer: tuple[LoadReport | Exception, str]

@@ -30,7 +30,9 @@ from toloka_source.loading.lock import locked
 from toloka_source.loading.recovery import LAST_LOADED, NOWHERE, PLACE, drop_pending, note, noted, recover, take_state
 from toloka_source.loading.reports import resource_reports
 from toloka_source.report import LoadReport, ResourceReport
+from toloka_source.source import toloka
 from toloka_source.tables.log_filters import quiet_package_warnings
+from toloka_source.unknown_settings import warn_of_unknown_settings
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,8 @@ def load(
     started = monotonic()
     source = _checked(pipeline, source)
     views_in = check_views(views, pipeline.dataset_name)
+    if source.schema.name == toloka.name:
+        warn_of_unknown_settings(pipeline.pipeline_name)
     folder = Path(pipeline.pipelines_dir, pipeline.pipeline_name)
     try:
         with locked(folder, f"another process runs the pipeline {pipeline.pipeline_name!r}"):
