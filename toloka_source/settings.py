@@ -14,7 +14,7 @@ from toloka_source.api.connection import base_address
 from toloka_source.api.token import Token
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError, check_choice
-from toloka_source.times import parse_time
+from toloka_source.times import check_is_past, parse_time
 
 AUTO: Literal["auto"] = "auto"
 """As often as it is cheap."""
@@ -105,6 +105,8 @@ def check_settings(
     end = None if end_date is None else parse_time(end_date, "end_date")
     if end is not None and end <= (start or EPOCH):
         raise ConfigurationError("end_date", str(end_date), f"must be after start_date, {start or EPOCH}")
+    if start is not None and end is None:  # a window of a back-fill may be one that hasn't begun
+        check_is_past(start, start_date)
     if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:
         raise ConfigurationError("max_concurrency", max_concurrency, "must be a whole number, 1 or more")
     settings = Settings(

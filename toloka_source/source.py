@@ -64,7 +64,7 @@ def toloka(
     Raises:
         ConfigurationError: An argument can't work; says which, and what to write.
     """
-    secret, token = Token(token or ""), None  # whoever shows the values of this call shows no token
+    secret, token = Token(token), None  # whoever shows the values of this call shows no token
     settings = check_settings(
         token=secret,
         environment=environment,

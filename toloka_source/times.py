@@ -41,6 +41,22 @@ def parse_time(value: object, field: str) -> datetime:
     raise ConfigurationError(field, value, remedy)
 
 
+def check_is_past(start: datetime, value: object) -> None:
+    """Check that a start isn't in the future, before which nothing is loaded.
+
+    Args:
+        start: The moment.
+        value: What the user wrote, for the error.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    now = datetime.now(UTC)
+    if start > now:
+        remedy = f"is in the future, so nothing would be loaded; it is {now:%Y-%m-%dT%H:%M:%S} in UTC now"
+        raise ConfigurationError("start_date", str(value), remedy)
+
+
 def format_time(moment: datetime) -> str:
     """Write a UTC moment as the API's filters take it: naive, with milliseconds."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")

@@ -166,7 +166,9 @@ def test_rejected_objects_are_counted(
 @pytest.mark.parametrize(
     ("arguments", "variables", "said"),
     [
-        ((), {"TOKEN": ""}, "token = None: no token; set SOURCES__TOLOKA__TOKEN, or token under [sources.toloka]"),
+        ((), {"TOKEN": ""}, "token = '': is empty; set SOURCES__TOLOKA__TOKEN, or token under [sources.toloka]"),
+        (("--start-date", "2999-01-01"), {}, "start_date = '2999-01-01': is in the future"),
+        (("--start-date", "2999-01-01", "--end-date", "2999-02-01"), {}, "start_date = '2999-01-01': is in the future"),
         (("--environment", "prod"), {}, "environment = 'prod': unknown; use one of production, sandbox"),
         (("--resources", "pools"), {}, "resources = 'pools': unknown; use one of projects, trainings"),
         ((), {"FILTERS": '{"projects": {"x": 1}}'}, "filters.projects = 'x': unknown; projects can be filtered by"),

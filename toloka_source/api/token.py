@@ -10,28 +10,31 @@ from toloka_source import errors
 _TOY = 6
 """A token that is shorter may be part of any word, and is no secret."""
 
+_WHERE = "set SOURCES__TOLOKA__TOKEN, or token under [sources.toloka] in .dlt/secrets.toml"
+
 
 class Token:
     """A token that no traceback shows, whoever prints the values in it."""
 
     __slots__ = ("_key", "_kind", "_shown")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str | None) -> None:
         """Check it.
 
         Args:
-            text: As Toloka shows it, or with `OAuth ` or `ApiKey ` before it.
+            text: As Toloka shows it, or with `OAuth ` or `ApiKey ` before it; None if there is none.
 
         Raises:
-            MissingTokenError: It is empty.
+            MissingTokenError: There is none, or it is empty.
             ConfigurationError: It can't be one.
         """
+        if text is None:
+            raise errors.MissingTokenError("token", None, f"no token; {_WHERE}")
         words, text = text.strip(), "***"  # here too, if this raises
         self._kind, _, self._key = words.rpartition(" ")
         is_token = words.isascii() and words.isprintable()
         if not self._key or words in ("OAuth", "ApiKey"):
-            remedy = "no token; set SOURCES__TOLOKA__TOKEN, or token under [sources.toloka] in .dlt/secrets.toml"
-            raise errors.MissingTokenError("token", None, remedy)
+            raise errors.MissingTokenError("token", words, f"is empty; {_WHERE}")
         del words
         if self._kind not in ("", "OAuth", "ApiKey") or not is_token:
             remedy = "not a token; write it as Toloka shows it, or as 'OAuth <token>' or 'ApiKey <key>'"

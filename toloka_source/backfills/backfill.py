@@ -12,6 +12,7 @@ from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import BackfillError, ConfigurationError
 from toloka_source.report import LoadReport
 from toloka_source.source import toloka
+from toloka_source.times import check_is_past
 from toloka_source.unknown_settings import warn_of_unknown_settings
 from toloka_source.window import Window
 
@@ -59,6 +60,8 @@ def backfill(
         raise ConfigurationError("workers", workers, "must be 1 or more")
     for window in todo:
         window_source(window, resources, **arguments)  # whatever can't work is refused now
+    if todo and todo[0].start is not None:
+        check_is_past(todo[0].start, todo[0].start)
     if workers > 1 and known_destination(destination).destination_type == DUCKDB:
         log.warning("DuckDB takes one process at a time: the windows are loaded one after the other")
         workers = 1

@@ -15,6 +15,7 @@ from toloka_source.cli.next_step import look_into, look_with_dlt
 from toloka_source.cli.output import Output
 from toloka_source.cli.progress import collector
 from toloka_source.errors import check_choice
+from toloka_source.times import check_is_past, parse_time
 
 
 def run_load(options: Namespace) -> int:
@@ -45,6 +46,8 @@ def build_pipeline(name: str, destination: Any, dataset: str, options: Namespace
 
 def build_source(options: Namespace, build: Any, **arguments: Any) -> Any:  # noqa: ANN401 - dlt's source
     """Build the source; an option that wasn't given leaves the word to the configuration."""
+    if options.start_date is not None:
+        check_is_past(parse_time(options.start_date, "start_date"), options.start_date)
     given = {
         "environment": options.environment,
         "start_date": options.start_date,
