@@ -14,6 +14,8 @@ import dlt
 from dlt.common.destination import Destination
 from dlt.common.destination.exceptions import DestinationException
 
+from toloka_source.bi.trust import check_owners, own_names_only
+from toloka_source.bi.view_schemas import VIEWS
 from toloka_source.bi.view_sql import DATASET, ENGINES, dataset_of
 from toloka_source.destinations.failures import translated
 from toloka_source.errors import ConfigurationError, DestinationError
@@ -119,14 +121,14 @@ def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport
         The file's size in bytes.
 
     Raises:
-        DestinationError: The views can't be read, or aren't of this dataset.
+        DestinationError: The views can't be read, or aren't ours, or not of this dataset.
     """
     from toloka_source.bi.page import page  # noqa: PLC0415 - only who wants a page needs the extra
 
     engine = ENGINES[pipeline.destination.destination_type].title
     try:
         data = _read(pipeline)
-    except DestinationException as error:
+    except (DestinationException, DestinationError) as error:
         raise DestinationError(f"loaded, but without a report: {translated(error)}") from error
     parts = [part for report in reports for part in report.resources]
     text = page(data, parts, f"{pipeline.dataset_name} in {engine}")
@@ -138,13 +140,13 @@ def _read(pipeline: dlt.Pipeline) -> dict[str, list[Row]]:
     engine = ENGINES[pipeline.destination.destination_type]
     with pipeline.destination_client() as destination:
         client: Any = destination.sql_client  # type: ignore[attr-defined] # both engines' clients have one
-        comments = dict(client.execute_sql(engine.comments, DATASET))
-        if {dataset_of(comment) for comment in comments.values()} != {
-            client.capabilities.casefold_identifier(client.dataset_name)
-        }:
-            said = f"the views in {DATASET} aren't of this dataset; load it with views=True"
-            raise DestinationError(f"loaded, but without a report: {said}")
-        return {name: _rows(client, query) for name, query in _QUERIES.items()}
+        with own_names_only(client, engine):
+            check_owners(client, engine, DATASET)
+            comments = dict(client.execute_sql(engine.comments, DATASET))
+            datasets = {dataset_of(comments.get(view)) for view in VIEWS}
+            if datasets != {client.capabilities.casefold_identifier(client.dataset_name)}:
+                raise DestinationError(f"the views in {DATASET} aren't of this dataset; load it with views=True")
+            return {name: _rows(client, query) for name, query in _QUERIES.items()}
 
 
 def _rows(client: Any, query: str) -> list[Row]:  # noqa: ANN401 - dlt's client of either engine

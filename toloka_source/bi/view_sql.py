@@ -50,6 +50,8 @@ class Engine:
         columns: The query for a dataset's tables and views, and their columns in order.
         comments: The query for a dataset's views, and their comments.
         all_comments: The query for the datasets of all views, and their comments.
+        strangers: The query for what others have made where the views belong: its name, and whose it is.
+        search_path: Has a transaction take no function, operator or type from a dataset that others may write to.
         create_dataset: Makes the views' dataset, `{views}`, if there is none.
         lock: Begins a transaction that no other process makes views beside, in `{views}`.
         views_block_drops: Whether a table can't be dropped while a view reads it.
@@ -63,6 +65,8 @@ class Engine:
     comments: str
     all_comments: str
     create_dataset: str
+    strangers: str = ""
+    search_path: str = ""
     lock: str = ""
     views_block_drops: bool = False
 
@@ -70,6 +74,14 @@ class Engine:
         """Return the database's type of a column."""
         return self.json if schemas.is_json(field) else self.types[field.type]
 
+
+# a superuser has the rights of every role, but shouldn't run what any of them wrote; it needs no trick itself
+_OURS = """
+    (
+        owner.rolsuper OR owner.rolname = current_user
+        OR NOT me.rolsuper AND pg_has_role(owner.oid, 'USAGE')
+    )
+"""
 
 ENGINES: Mapping[str, Engine] = {
     DUCKDB: Engine(
@@ -120,11 +132,29 @@ ENGINES: Mapping[str, Engine] = {
             FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
             WHERE relkind = 'v' AND nspname = %s
         """,
-        all_comments="""
+        all_comments=f"""
             SELECT nspname, obj_description(pg_class.oid, 'pg_class')
-            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-            WHERE relkind = 'v'
-        """,
+            FROM pg_class
+            JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            JOIN pg_roles AS owner ON owner.oid = relowner
+            JOIN pg_roles AS me ON me.rolname = current_user
+            WHERE relkind = 'v' AND {_OURS}
+        """,  # noqa: S608 - names of ours
+        strangers=f"""
+            SELECT thing.name, owner.rolname
+            FROM (
+                SELECT nspname AS name, nspname, nspowner AS owner FROM pg_namespace
+                UNION ALL
+                SELECT nspname || '.' || relname, nspname, relowner
+                FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                WHERE relname IN ({", ".join(f"'{view}'" for view in VIEWS)})
+            ) AS thing
+            JOIN pg_roles AS owner ON owner.oid = thing.owner
+            JOIN pg_roles AS me ON me.rolname = current_user
+            WHERE nspname = %s AND NOT {_OURS}
+            ORDER BY 1
+        """,  # noqa: S608 - names of ours
+        search_path="SET LOCAL search_path = pg_catalog, pg_temp",
         # with IF NOT EXISTS alone it asks for a right that isn't needed
         create_dataset="""
             DO $$ BEGIN
@@ -180,7 +210,7 @@ def views(engine: Engine, dataset: str, tables: Mapping[str, Sequence[str]], vie
         comments = [
             f"COMMENT ON COLUMN {view}.{field.name} IS {_literal(schemas.description(field))}" for field in schema
         ]
-        version = blake2b("".join([create, *comments]).encode(), digest_size=8).hexdigest()
+        version = blake2b("".join([engine.search_path, create, *comments]).encode(), digest_size=8).hexdigest()
         comment = f"{schemas.description(schema)}. Made by toloka-source from the dataset {dataset}, version {version}."
         yield View(name, schema.names, create, comment, [f"COMMENT ON VIEW {view} IS {_literal(comment)}", *comments])
 

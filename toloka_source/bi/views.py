@@ -14,9 +14,10 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
+from toloka_source.bi.trust import check_owners, own_names_only
 from toloka_source.bi.view_schemas import RUNS
 from toloka_source.bi.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
-from toloka_source.errors import one_line
+from toloka_source.errors import DestinationError, one_line
 from toloka_source.report import ResourceReport
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def views_emptied(pipeline: dlt.Pipeline) -> Iterator[None]:
 def _warning(consequence: str) -> Iterator[None]:
     try:
         yield
-    except DestinationException as error:
+    except (DestinationException, DestinationError) as error:
         log.warning("%s: %s", consequence, one_line(error))
 
 
@@ -117,20 +118,28 @@ class _Database:
         table = f"{quoted(self._dataset)}.{RUNS_TABLE}"
         insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})"  # noqa: S608
         try:
-            self._client.execute_sql(insert, *row.values())
+            with self._transaction():
+                self._client.execute_sql(insert, *row.values())
         except DatabaseUndefinedRelation:
             columns = ", ".join(f"{field.name} {self._engine.type_of(field)}" for field in RUNS)
             with self._locked():
                 self._client.execute_sql(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
-            self._client.execute_sql(insert, *row.values())
+                self._client.execute_sql(insert, *row.values())
 
     def refresh(self) -> None:
-        """Make the views, unless they are there, and of what is there."""
-        if self._are_up_to_date():
-            return
+        """Make the views, unless they are there, and of what is there.
+
+        Raises:
+            DestinationError: Somebody else has made what is there.
+        """
+        with self._transaction():
+            check_owners(self._client, self._engine, self._views_in)
+            if self._are_up_to_date():
+                return
         with self._locked():
             if self._are_up_to_date():
                 return  # another process was quicker
+            check_owners(self._client, self._engine, self._views_in)
             others = {dataset_of(comment) for comment in self._comments().values()} - {self._dataset, None}
             for other in others:
                 message = (
@@ -142,12 +151,13 @@ class _Database:
 
     def datasets_of_views(self) -> list[str]:
         """Return the datasets with views that read ours."""
-        found = self._rows(self._engine.all_comments)
+        with self._transaction():
+            found = self._rows(self._engine.all_comments)
         return sorted({dataset for dataset, comment in found if dataset_of(comment) == self._dataset})
 
     def empty(self) -> None:
         """Let the views read no table."""
-        with self._client.begin_transaction():
+        with self._transaction():
             self._make(list(views(self._engine, self._dataset, {}, self._views_in)))
 
     def _make(self, wanted: Sequence[View]) -> None:
@@ -180,8 +190,13 @@ class _Database:
         return [tuple(row) for row in self._client.execute_sql(query, *values) or ()]
 
     @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with own_names_only(self._client, self._engine):
+            yield
+
+    @contextmanager
     def _locked(self) -> Iterator[None]:
-        with self._client.begin_transaction():
+        with self._transaction():
             if self._engine.lock:
                 self._client.execute_sql(self._engine.lock.format(views=self._views_in))
             yield
