@@ -37,7 +37,7 @@ CONNECTION = POOL = "toloka"
 
 EXTRA = (
     *("destination", "dataset", "credentials"),
-    *("environment", "filters", "rescan_after_hours", "max_concurrency", "strict", "table_format"),
+    *("environment", "filters", "rescan_after_hours", "gone_share", "max_concurrency", "strict", "table_format"),
 )
 """What the connection's extra may hold: where the tables go, and arguments of the source."""
 
@@ -138,6 +138,7 @@ def announce(table: str, report: Mapping[str, Any], others: Sequence[Mapping[str
         raise AirflowSkipException(f"no new rows in {table}")
     get_current_context()["outlet_events"][TABLES[table]].extra = {
         "rows": rows,
+        **{what: sum(of_table[what] or 0 for of_table in loads) for what in ("new", "changed", "unchanged", "gone")},
         "window_start": loads[0]["window_start"],
         "window_end": loads[-1]["window_end"],
     }

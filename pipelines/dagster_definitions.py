@@ -158,7 +158,8 @@ def summary(resource: ResourceReport) -> str:
     start = "everything" if resource.window_start is None else f"{resource.window_start:%Y-%m-%d %H:%M:%S}"
     end = "ended early" if resource.window_end is None else f"{resource.window_end:%Y-%m-%d %H:%M:%S} UTC"
     return (
-        f"{resource.name}: rows {resource.rows}, rejected {resource.rejected}, requests {resource.requests}, "
+        f"{resource.name}: {resource.kind}, rows {resource.rows}, unchanged {resource.unchanged}, "
+        f"gone {resource.gone}, rejected {resource.rejected}, requests {resource.requests}, "
         f"retries {resource.retries}, window {start} .. {end}, {resource.seconds:.1f} s"
     )
 
@@ -168,7 +169,16 @@ def report_metadata(resource: ResourceReport) -> dict[str, dg.MetadataValue[Any]
     value = dg.MetadataValue
     start, end = resource.window_start, resource.window_end
     return {
+        "kind": value.text(resource.kind),
         "rows": value.int(resource.rows),
+        # a back-fill isn't compared with what is there
+        **{
+            name: value.int(count)
+            for name, count in (("new", resource.new), ("changed", resource.changed))
+            if count is not None
+        },
+        "unchanged": value.int(resource.unchanged),
+        "gone": value.int(resource.gone),
         "rejected": value.int(resource.rejected),
         "requests": value.int(resource.requests),
         "retries": value.int(resource.retries),

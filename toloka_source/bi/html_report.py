@@ -78,9 +78,9 @@ _QUERIES = {
     """,
     "loads": """
         SELECT
-            loaded_at AT TIME ZONE 'UTC' AS loaded_at, project_rows, training_rows, rejected_rows, seconds,
-            data_until AT TIME ZONE 'UTC' AS data_until
-        FROM toloka_bi.loads ORDER BY loads.loaded_at DESC LIMIT 6
+            loaded_at AT TIME ZONE 'UTC' AS loaded_at, resource, kind, new_rows, changed_rows, unchanged_rows,
+            gone_rows, rejected_rows, seconds, data_until AT TIME ZONE 'UTC' AS data_until
+        FROM toloka_bi.loads ORDER BY loads.loaded_at DESC, resource LIMIT 12
     """,
 }
 

@@ -85,7 +85,9 @@ def _numbers(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> It
     (projects,), (trainings,) = data["project_numbers"], data["training_numbers"]
     share = f"{projects['controlled'] / projects['projects']:.0%} of the projects" if projects["projects"] else "&nbsp;"
     rejected = sum(report.rejected for report in reports)
-    until = data["loads"][0]["data_until"] if data["loads"] else None
+    # of each list the newest load comes first
+    ends = {row["resource"]: row["data_until"] for row in reversed(data["loads"])}.values()
+    until = min(filter(None, ends), default=None)
     for title, number, about in (
         ("Projects", _number(projects["projects"]), f"{_number(projects['active'])} active"),
         ("Trainings", _number(trainings["trainings"]), f"{_number(trainings['never_started'])} never started"),
@@ -126,7 +128,9 @@ def _stalest(rows: _Rows) -> str:
 
 
 def _run(reports: Sequence[ResourceReport]) -> str:
-    columns = ("Resource", "From", "Up to", "Rows", "Requests", "Tried again", "Rejected", "Seconds")
+    counts = ("rows", "new", "changed", "unchanged", "gone", "requests", "retries", "rejected")
+    titles = ("Rows", "New", "Changed", "Unchanged", "Gone", "Requests", "Tried again", "Rejected", "Seconds")
+    columns = ("Resource", "From", "Up to", *titles)
     cells = []
     for name in dict.fromkeys(report.name for report in reports):
         # a back-fill has a report of each window
@@ -137,28 +141,44 @@ def _run(reports: Sequence[ResourceReport]) -> str:
                 name,
                 "the beginning" if None in starts else _time(min(filter(None, starts))),
                 _time(max(ends)) if (ends := [part.window_end for part in parts if part.window_end]) else "ended early",
-                *(
-                    _number(sum(getattr(part, what) for part in parts))
-                    for what in ("rows", "requests", "retries", "rejected")
-                ),
+                *(_number(_sum([getattr(part, what) for part in parts])) for what in counts),
                 f"{sum(part.seconds for part in parts):,.1f}",
             )
         )
-    return _table(columns, cells, 5)
+    return _table(columns, cells, len(titles))
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _loads(rows: _Rows) -> str:
-    columns = ("Done at", "Complete up to", "Projects", "Trainings", "Rejected", "Seconds")
+    counts = ("new_rows", "changed_rows", "unchanged_rows", "gone_rows", "rejected_rows")
+    columns = (
+        "Done at",
+        "List",
+        "Kind",
+        "Complete up to",
+        "New",
+        "Changed",
+        "Unchanged",
+        "Gone",
+        "Rejected",
+        "Seconds",
+    )
     cells = [
         (
             _time(row["loaded_at"]),
+            row["resource"],
+            row["kind"] or "\N{EN DASH}",
             _time(row["data_until"]),
-            *(_number(row[what]) for what in ("project_rows", "training_rows", "rejected_rows")),
+            *(_number(row[what]) for what in counts),
             f"{row['seconds']:,.1f}",
         )
         for row in rows
     ]
-    return _table(columns, cells, 4) if cells else _empty("No load is noted")
+    return _table(columns, cells, len(titles)) if cells else _empty("No load is noted")
 
 
 def _number(value: int | None) -> str:

@@ -6,16 +6,15 @@ They are made after a load, where they aren't what they should be already.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import dlt
 from dlt.common.destination.exceptions import DestinationException
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
+from toloka_source.bi.load_log import creation, insertion, rows_of, takeover
 from toloka_source.bi.trust import check_owners, own_names_only
-from toloka_source.bi.view_schemas import RUNS
 from toloka_source.bi.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
 from toloka_source.errors import DestinationError, one_line
 from toloka_source.report import ResourceReport
@@ -40,7 +39,7 @@ def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: 
         return
     with _warning("the views for BI tools weren't looked at"), _database(pipeline, views_in) as database:
         with _warning(f"this load has no row in {RUNS_TABLE}"):
-            database.note(_run_row(pipeline, reports, seconds))
+            database.note(rows_of(pipeline, reports, seconds))
         with _warning(f"the views in {views_in} stay as they are"):
             database.refresh()
 
@@ -79,24 +78,6 @@ def _warning(consequence: str) -> Iterator[None]:
         log.warning("%s: %s", consequence, one_line(error))
 
 
-def _run_row(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: float) -> Mapping[str, Any]:
-    rows = {report.name: report.rows for report in reports}
-    # a back-fill says nothing of what came after it
-    until = {report.name: report.window_end for report in reports if not report.is_backfill}
-    normalized = pipeline.last_trace.last_normalize_info if pipeline.last_trace else None
-    return {
-        "loaded_at": datetime.now(UTC),
-        "pipeline": pipeline.pipeline_name,
-        "load_id": normalized.loads_ids[-1] if normalized and normalized.loads_ids else None,
-        "seconds": seconds,
-        "project_rows": rows.get("projects"),
-        "training_rows": rows.get("trainings"),
-        "rejected_rows": sum(report.rejected for report in reports),
-        "projects_until": until.get("projects"),
-        "trainings_until": until.get("trainings"),
-    }
-
-
 @contextmanager
 def _database(pipeline: dlt.Pipeline, views_in: str) -> Iterator["_Database"]:
     with pipeline.destination_client() as client:
@@ -113,18 +94,19 @@ class _Database:
         self._client = client
         self._dataset = client.capabilities.casefold_identifier(client.dataset_name)
 
-    def note(self, row: Mapping[str, Any]) -> None:
-        """Add a row to the table of loads."""
+    def note(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to the table of loads."""
         table = f"{quoted(self._dataset)}.{RUNS_TABLE}"
-        insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})"  # noqa: S608
+        insert, values = insertion(table, rows)
         try:
             with self._transaction():
-                self._client.execute_sql(insert, *row.values())
-        except DatabaseUndefinedRelation:
-            columns = ", ".join(f"{field.name} {self._engine.type_of(field)}" for field in RUNS)
+                self._client.execute_sql(insert, *values)
+        except (DatabaseUndefinedRelation, DatabaseTerminalException):
             with self._locked():
-                self._client.execute_sql(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
-                self._client.execute_sql(insert, *row.values())
+                for statement in takeover(table, self._columns(self._dataset).get(RUNS_TABLE, []), self._engine):
+                    self._client.execute_sql(statement)
+                self._client.execute_sql(creation(table, self._engine))
+                self._client.execute_sql(insert, *values)
 
     def refresh(self) -> None:
         """Make the views, unless they are there, and of what is there.

@@ -2,8 +2,8 @@
 
 With `--output json` the document stands on stdout alone, in one line; times are ISO 8601, in UTC. A load is
 
-    {"resources": [{"name", "rows", "requests", "retries", "rejected", "is_backfill", "window_start", "window_end",
-                    "seconds"}, ...], "seconds"}
+    {"resources": [{"name", "kind", "reason", "rows", "new", "changed", "unchanged", "gone", "requests", "retries",
+                    "rejected", "window_start", "window_end", "seconds"}, ...], "seconds"}
 
 as `LoadReport` documents it. `demo` gives {"loads": [a load, a load]}, and `backfill`
 
@@ -20,10 +20,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from toloka_source.report import LoadReport
+from toloka_source.report import LoadReport, ResourceReport
 
 _WIDEST = 200
 """More than any table takes: no cell is cut where there is no terminal."""
+
+
+def _counts(of: ResourceReport) -> tuple[int | None, ...]:
+    return of.rows, of.new, of.changed, of.unchanged, of.gone, of.requests
 
 
 class Output:
@@ -53,8 +57,9 @@ class Output:
             return
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("resource")
-        table.add_column("rows", justify="right")
-        table.add_column("requests", justify="right")
+        table.add_column("read as")
+        for count in ("rows", "new", "changed", "unchanged", "gone", "requests"):
+            table.add_column(count, justify="right")
         table.add_column("window (UTC)", overflow="fold")
         table.add_column("seconds", justify="right")
         for resource in report.resources:
@@ -62,8 +67,8 @@ class Output:
             end = "ended early" if resource.window_end is None else f"{resource.window_end:%Y-%m-%d %H:%M:%S}"
             table.add_row(
                 resource.name,
-                f"{resource.rows}",
-                f"{resource.requests}",
+                resource.kind,
+                *("-" if count is None else f"{count}" for count in _counts(resource)),
                 f"{start} .. {end}",
                 f"{resource.seconds:.1f}",
             )

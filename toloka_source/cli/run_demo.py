@@ -1,4 +1,4 @@
-"""`toloka-source demo`: a local Toloka, loaded twice."""
+"""`toloka-source demo`: a local Toloka, loaded three times."""
 
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ _FILE = "toloka_demo.duckdb"
 
 
 def run_demo(options: Namespace) -> int:
-    """Load a local Toloka, let a day pass there, load again; return the exit code."""
+    """Load a local Toloka, let an hour pass there, load, let a day pass, load; return the exit code."""
     if not all(map(find_spec, ("starlette", "uvicorn"))):
         return fail("the demo needs the extra demo: pip install 'toloka-source[demo]'", 2)
     from toloka_source.emulator import Account, Clock, Emulator  # noqa: PLC0415 - needs the extra
@@ -29,7 +29,7 @@ def run_demo(options: Namespace) -> int:
     is_duckdb = options.destination == "duckdb"
     destination = dlt.destinations.duckdb(_FILE) if is_duckdb else options.destination
     pipeline = build_pipeline("toloka_demo", destination, f"{options.dataset}_demo", options)
-    account = Account.lifelike(projects=1_000, clock=Clock(datetime.now(UTC) - timedelta(days=1, minutes=1)))
+    account = Account.lifelike(projects=1_000, clock=Clock(datetime.now(UTC) - timedelta(days=1, hours=1, minutes=1)))
     reports: list[LoadReport] = []
     try:
         with Emulator(account) as api:
@@ -37,7 +37,13 @@ def run_demo(options: Namespace) -> int:
             output.say(f"A local Toloka at {api.base_url}: {has}")
             reports.append(_load(pipeline, api.base_url, options, "drop_sources"))  # those of the last demo
             output.report(reports[-1])
-            output.say(f"\nA day passes: {_pass_a_day(account)}")
+            output.say(f"\nAn hour passes: {_pass_an_hour(account)}. The filters of the API find that:")
+            # the account is so small that it would be read whole, which hides what the cursor does
+            reports.append(_load(pipeline, api.base_url, options, rescan_after_hours=None))
+            output.report(reports[-1])
+            output.say(
+                f"\nA day passes: {_pass_a_day(account)}. No filter tells of edits: everything is read, and compared:"
+            )
             reports.append(_load(pipeline, api.base_url, options))
             output.report(reports[-1])
     finally:
@@ -48,23 +54,43 @@ def run_demo(options: Namespace) -> int:
     return 0
 
 
-def _load(pipeline: dlt.Pipeline, base_url: str, options: Namespace, refresh: TRefreshMode | None = None) -> LoadReport:
+def _load(
+    pipeline: dlt.Pipeline,
+    base_url: str,
+    options: Namespace,
+    refresh: TRefreshMode | None = None,
+    **arguments: Any,  # noqa: ANN401 - the source's
+) -> LoadReport:
     # a section of its own, not the configuration of the real source
     build = toloka.clone(name="toloka_demo", section="toloka_demo")
-    # an edit is no change that a cursor sees: a whole scan after this day would hide what the cursor does
-    arguments: dict[str, Any] = {} if options.full else {"rescan_after_hours": None}
+    if options.full:
+        arguments = {}
     source = build_source(options, build, token="any", base_url=base_url, **arguments)  # noqa: S106 - no secret
     return load(pipeline, source, refresh=refresh, views=True)
 
 
+def _pass_an_hour(account: "Account") -> str:
+    """Change what the API's filters tell of; return it in words."""
+    closed = [training["id"] for training in account.trainings if training["status"] == "CLOSED"][:3]
+    account.clock.advance(hours=1)
+    project = account.create_project(public_name="A new project")
+    account.create_training(project["id"], private_name="A new training")
+    for training in closed:
+        account.start_training(training)
+    return f"a project and a training are created, {len(closed)} older trainings are started again"
+
+
 def _pass_a_day(account: "Account") -> str:
-    """Change what a requester changes in a day; return it in words."""
-    started = [training["id"] for training in account.trainings if training["status"] == "CLOSED"][:8]
-    for hour in range(24):
-        account.clock.advance(hours=1)
-        if hour % 2 == 0:
-            project = account.create_project(public_name=f"Day's project {hour // 2 + 1}")
-        if hour % 3 == 0:
-            account.create_training(project["id"], private_name=f"Day's training {hour // 3 + 1}")
-            account.start_training(started[hour // 3])
-    return f"12 projects and 8 trainings are created, {len(started)} older trainings are started again"
+    """Change what no filter tells of, too; return it in words."""
+    active = [project["id"] for project in account.projects if project["status"] == "ACTIVE"]
+    opened = [training["id"] for training in account.trainings if training["status"] == "OPEN"][:8]
+    account.clock.advance(days=1)
+    for number in range(12):
+        account.create_project(public_name=f"Day's project {number + 1}")
+    for project in active[:5]:
+        account.edit_project(project, public_description="Edited")
+    for project in active[5:8]:
+        account.archive_project(project)
+    for training in opened:
+        account.close_training(training)
+    return f"12 projects are created, 5 edited and 3 archived, {len(opened)} trainings are closed"

@@ -1,12 +1,18 @@
 SELECT
     loaded_at,
-    project_rows,
-    training_rows,
+    resource,
+    kind,
+    loaded_rows,
+    new_rows,
+    changed_rows,
+    unchanged_rows,
+    gone_rows,
     rejected_rows,
+    requests,
     seconds,
-    -- a run may have loaded one of the tables alone; a table that was never loaded doesn't count
-    least(max(projects_until) OVER so_far, max(trainings_until) OVER so_far) AS data_until,
+    max(complete_until) OVER (
+        PARTITION BY resource ORDER BY loaded_at ROWS UNBOUNDED PRECEDING
+    ) AS data_until,
     load_id,
     pipeline
 FROM _toloka_loads
-WINDOW so_far AS (ORDER BY loaded_at ROWS UNBOUNDED PRECEDING)
