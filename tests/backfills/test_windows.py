@@ -103,7 +103,7 @@ def rows(report: LoadReport) -> list[int]:
 
 def regular(place: Place, arguments: dict[str, Any]) -> LoadReport:
     pipeline = dlt.pipeline("toloka", destination=place.destination, dataset_name="toloka_data")
-    return load(pipeline, toloka(**arguments))
+    return load(pipeline, toloka(**arguments, rescan_after_hours=24))
 
 
 def test_four_processes_load_a_year(

@@ -156,7 +156,13 @@ def test_a_reader_beside_a_load_fails_at_once_or_asks_again(api: Emulator, loade
 
 
 @pytest.mark.parametrize("stays", [pytest.param(False, marks=pytest.mark.slow), True])
-def test_the_file_is_free_while_toloka_is_read(api: Emulator, loaded: Warehouse, stays: bool) -> None:  # noqa: FBT001
+def test_the_file_is_free_while_toloka_is_read(
+    api: Emulator,
+    loaded: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    stays: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setenv("SOURCES__TOLOKA__RESCAN_AFTER_HOURS", "24")  # a whole scan looks into the file
     api.account.create_project()
     api.clear_requests()
     api.fail(Fault.hang(3), on="projects")

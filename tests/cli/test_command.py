@@ -75,17 +75,25 @@ def test_demo_in_an_empty_folder_without_any_configuration(own_folder: Path) -> 
     for _ in range(2):  # a second demo begins anew
         run = subprocess.run([*PROGRAM, "demo"], env=environment, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
-        first, second = table(run.stdout)[:2], table(run.stdout)[2:]
-        assert [row[:2] for row in first] == [["projects", "1000"], ["trainings", "750"]]
-        assert "12 projects and 8 trainings are created, 8 older trainings are started again" in run.stdout
-        assert [row[:2] for row in second] == [["projects", "12"], ["trainings", "16"]]
-        assert sum(int(row[2]) for row in second) <= 8
+        first, second, third = (table(run.stdout)[at : at + 2] for at in (0, 2, 4))
+        assert [[row[0], row[2]] for row in first] == [["projects", "1000"], ["trainings", "750"]]
+        assert "a project and a training are created, 3 older trainings are started again" in run.stdout
+        assert [row[:7] for row in second] == [
+            ["projects", "increment", "1", "1", "0", "0", "0"],
+            ["trainings", "increment", "4", "1", "3", "0", "0"],
+        ]
+        assert sum(int(row[7]) for row in second) == 3
+        assert "12 projects are created, 5 edited and 3 archived, 8 trainings are closed" in run.stdout
+        assert [row[:7] for row in third] == [
+            ["projects", "re-scan", "20", "12", "8", "993", "0"],
+            ["trainings", "re-scan", "8", "0", "8", "743", "0"],
+        ]
         assert "Extract toloka_demo" in run.stderr  # progress, as log lines
         assert "WARNING" not in run.stderr
     assert (own_folder / "toloka.duckdb").read_bytes() == before
     look = run.stdout.splitlines()[-1].removeprefix("Look at it: ")
     shown = subprocess.run(look, shell=True, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S602
-    assert sum(map(int, re.findall(r"\b\d+(?= │\n)", shown))) == 1_012
+    assert sum(map(int, re.findall(r"\b\d+(?= │\n)", shown))) == 1_013
 
 
 def test_a_folder_of_its_own_with_nothing_but_environment_variables(
@@ -96,7 +104,7 @@ def test_a_folder_of_its_own_with_nothing_but_environment_variables(
     configured.account.create_training("1")
     assert command("load") == 0
     out = capfd.readouterr().out
-    assert [row[:3] for row in table(out)] == [["projects", "301", "2"], ["trainings", "1", "1"]]
+    assert [[row[0], row[2], row[7]] for row in table(out)] == [["projects", "301", "2"], ["trainings", "1", "1"]]
     assert "everything .. 2026-03-10 12:00:00" in out
     assert "SELECT status, count(*) FROM toloka_bi.projects GROUP BY status" in out.splitlines()[-1]
     assert (own_folder / "toloka.duckdb").exists()
@@ -110,7 +118,7 @@ import sys
 from toloka_source.cli import main
 print(main(["load", "--progress", "off"]), *sorted(sys.modules), file=open("modules", "w"))
 """
-    for _ in range(2):
+    for _ in range(2):  # the emulator's clock stands still
         configured.clear_requests()
         subprocess.run([sys.executable, "-c", look], check=True, capture_output=True)
         code, *modules = (own_folder / "modules").read_text().split()
@@ -141,16 +149,16 @@ def test_options(configured: Emulator, clock: Clock, capfd: pytest.CaptureFixtur
         command("load", "--resources", "projects", "--dataset", "other", "--start-date", "2026-01-15", "--progress")
         == 0
     )
-    assert [row[:3] for row in table(capfd.readouterr().out)] == [["projects", "2", "1"]]
+    assert [[row[0], row[2], row[7]] for row in table(capfd.readouterr().out)] == [["projects", "2", "1"]]
     backfill = ("--dataset", "other", "--start-date", "2025-12-31", "--end-date", "2026-01-31", "--progress", "off")
     assert command("load", *backfill, "--resources", "projects,trainings") == 0
     out, err = capfd.readouterr()
-    assert [row[:2] for row in table(out)] == [["projects", "1"], ["trainings", "0"]]
+    assert [[row[0], row[2]] for row in table(out)] == [["projects", "1"], ["trainings", "0"]]
     assert "2025-12-31 00:00:00 .. 2026-01-31 00:00:00" in out
     assert err == ""
     clock.advance(hours=1)
     assert command("load", "--dataset", "other", "--full", "--start-date", "2020-01-01") == 0
-    assert [row[:2] for row in table(capfd.readouterr().out)] == [["projects", "3"], ["trainings", "1"]]
+    assert [[row[0], row[2]] for row in table(capfd.readouterr().out)] == [["projects", "3"], ["trainings", "1"]]
     with duckdb.connect("toloka.duckdb") as connection:
         assert connection.execute("SELECT count(*) FROM other.projects").fetchall() == [(3,)]
 

@@ -65,20 +65,25 @@ def test_a_load_for_machines(
     assert all(resource.pop("seconds") > 0 for resource in document["resources"])
     noon = "2026-03-10T12:00:00Z"
     assert datetime.fromisoformat(noon) == NOON
-    same = {"is_backfill": False, "window_start": None, "window_end": noon}
+    read = {"kind": "first", "reason": "there was none before", "window_start": None, "window_end": noon}
+    same = {"rows": 1, "new": 1, "changed": 0, "unchanged": 0, "gone": 0, **read}
     assert document == {
         "resources": [
-            {"name": "projects", "rows": 1, "requests": 1, "retries": 0, "rejected": 1, **same},
-            {"name": "trainings", "rows": 1, "requests": 2, "retries": 1, "rejected": 0, **same},
+            {"name": "projects", "requests": 1, "retries": 0, "rejected": 1, **same},
+            {"name": "trainings", "requests": 2, "retries": 1, "rejected": 0, **same},
         ]
     }
 
 
 def test_a_demo_for_machines() -> None:
     run = subprocess.run([*PROGRAM, "demo", "--output", "json"], capture_output=True, text=True, check=True)
-    first, second = json.loads(run.stdout)["loads"]
-    assert [resource["rows"] for resource in first["resources"]] == [1000, 750]
-    assert [resource["rows"] for resource in second["resources"]] == [12, 16]
+    loads = json.loads(run.stdout)["loads"]
+    found = [[(one["kind"], one["new"], one["changed"]) for one in load["resources"]] for load in loads]
+    assert found == [
+        [("first", 1000, 0), ("first", 750, 0)],
+        [("increment", 1, 0), ("increment", 1, 3)],
+        [("re-scan", 12, 8), ("re-scan", 0, 8)],
+    ]
     assert "Extract toloka_demo" in run.stderr
     assert "A local Toloka" not in run.stderr
 
@@ -145,7 +150,7 @@ def test_bars_of_a_load(configured: Emulator) -> None:
     assert "Resources" not in shown
     assert "_dlt" not in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")  # the cursor is there again
-    assert [row[:2] for row in table(plain(rest))] == [["projects", "1200"], ["trainings", "0"]]
+    assert [[row[0], row[2]] for row in table(plain(rest))] == [["projects", "1200"], ["trainings", "0"]]
 
 
 @pytest.mark.slow
@@ -182,4 +187,4 @@ def test_tables_are_whole() -> None:
     piped = subprocess.run([*PROGRAM, *words], env=environment, capture_output=True, text=True, check=True).stdout
     assert "\x1b" not in piped
     for text in (piped, plain(on_terminal(*words, width=80)[0])):
-        assert [row[3] for row in table(text)] == ["2026-01-01 00:00:00 .. 2026-02-01 00:00:00"] * 2
+        assert [row[8] for row in table(text)] == ["2026-01-01 00:00:00 .. 2026-02-01 00:00:00"] * 2

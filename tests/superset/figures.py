@@ -71,8 +71,9 @@ def shown(title: str, rows: Sequence[Mapping[str, Any]]) -> Any:
         return [(row["training_name"], row["project_name"], _micros(row["last_started_at"])) for row in rows]
     if title == LOADS:
         return [
-            (row["project_rows"], row["training_rows"], row["rejected_rows"], _micros(row["data_until"]))
-            for row in rows
+            tuple(row[name] for name in ("resource", "new_rows", "changed_rows", "rejected_rows"))
+            + (_micros(row["data_until"]),)
+            for row in sorted(rows, key=lambda row: (-row["loaded_at"], row["resource"]))
         ]
     ((value,),) = (row.values() for row in rows)
     return _micros(value) if title in OF_LOADS else value

@@ -134,12 +134,10 @@ class Dashboard:
     def figures(self) -> dict[str, Any]:
         """Return what the page has to show now."""
         loads = [
-            (
-                *(resource.rows for resource in report.resources),
-                0,
-                min(micros(one.window_end) for one in report.resources if one.window_end),
-            )
+            (one.name, one.new, one.changed, 0, micros(one.window_end))
             for report, _ in reversed(self.loads)
+            for one in report.resources
+            if one.window_end
         ]
         return expected(self.account.projects, self.account.trainings, self.names()) | {
             LOADS: loads,

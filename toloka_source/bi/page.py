@@ -155,18 +155,8 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 
 def _loads(rows: _Rows) -> str:
     counts = ("new_rows", "changed_rows", "unchanged_rows", "gone_rows", "rejected_rows")
-    columns = (
-        "Done at",
-        "List",
-        "Kind",
-        "Complete up to",
-        "New",
-        "Changed",
-        "Unchanged",
-        "Gone",
-        "Rejected",
-        "Seconds",
-    )
+    titles = ("New", "Changed", "Unchanged", "Gone", "Rejected", "Seconds")
+    columns = ("Done at", "List", "Kind", "Complete up to", *titles)
     cells = [
         (
             _time(row["loaded_at"]),
