@@ -158,7 +158,10 @@ def test_options(configured: Emulator, clock: Clock, capfd: pytest.CaptureFixtur
     assert err == ""
     clock.advance(hours=1)
     assert command("load", "--dataset", "other", "--full", "--start-date", "2020-01-01") == 0
-    assert [[row[0], row[2]] for row in table(capfd.readouterr().out)] == [["projects", "3"], ["trainings", "1"]]
+    assert [[row[0], row[1], row[2], row[5]] for row in table(capfd.readouterr().out)] == [
+        ["projects", "re-scan", "0", "3"],
+        ["trainings", "first", "1", "0"],
+    ]
     with duckdb.connect("toloka.duckdb") as connection:
         assert connection.execute("SELECT count(*) FROM other.projects").fetchall() == [(3,)]
 

@@ -71,8 +71,7 @@ def shown(title: str, rows: Sequence[Mapping[str, Any]]) -> Any:
         return [(row["training_name"], row["project_name"], _micros(row["last_started_at"])) for row in rows]
     if title == LOADS:
         return [
-            tuple(row[name] for name in ("resource", "new_rows", "changed_rows", "rejected_rows"))
-            + (_micros(row["data_until"]),)
+            (row["resource"], row["new_rows"], row["changed_rows"], row["rejected_rows"], _micros(row["data_until"]))
             for row in sorted(rows, key=lambda row: (-row["loaded_at"], row["resource"]))
         ]
     ((value,),) = (row.values() for row in rows)

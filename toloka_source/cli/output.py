@@ -20,14 +20,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from toloka_source.report import LoadReport, ResourceReport
+from toloka_source.report import LoadReport
 
 _WIDEST = 200
 """More than any table takes: no cell is cut where there is no terminal."""
-
-
-def _counts(of: ResourceReport) -> tuple[int | None, ...]:
-    return of.rows, of.new, of.changed, of.unchanged, of.gone, of.requests
 
 
 class Output:
@@ -58,21 +54,17 @@ class Output:
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("resource")
         table.add_column("read as")
-        for count in ("rows", "new", "changed", "unchanged", "gone", "requests"):
-            table.add_column(count, justify="right")
-        table.add_column("window (UTC)", overflow="fold")
-        table.add_column("seconds", justify="right")
-        for resource in report.resources:
-            start = "everything" if resource.window_start is None else f"{resource.window_start:%Y-%m-%d %H:%M:%S}"
-            end = "ended early" if resource.window_end is None else f"{resource.window_end:%Y-%m-%d %H:%M:%S}"
-            table.add_row(
-                resource.name,
-                resource.kind,
-                *("-" if count is None else f"{count}" for count in _counts(resource)),
-                f"{start} .. {end}",
-                f"{resource.seconds:.1f}",
-            )
+        for column in ("rows", "new", "changed", "unchanged", "gone", "requests", "seconds"):
+            table.add_column(column, justify="right")
+        for one in report.resources:
+            counts = (one.rows, one.new, one.changed, one.unchanged, one.gone, one.requests)
+            cells = ("-" if count is None else f"{count}" for count in counts)
+            table.add_row(one.name, one.kind, *cells, f"{one.seconds:.1f}")
         Console(width=None if sys.stdout.isatty() else _WIDEST).print(table)
+        for one in report.resources:
+            start = "everything" if one.window_start is None else f"{one.window_start:%Y-%m-%d %H:%M:%S}"
+            end = "ended early" if one.window_end is None else f"{one.window_end:%Y-%m-%d %H:%M:%S}"
+            self.say(f"{one.name}: {start} .. {end} (UTC){one.reason and f', as {one.reason}'}")
         self.rejected(sum(resource.rejected for resource in report.resources))
 
     def rejected(self, count: int) -> None:

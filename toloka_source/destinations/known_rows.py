@@ -93,7 +93,9 @@ def rows_at(table: str, columns: pa.Schema, by: str = "", among: Sequence[str] |
     except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
         return columns.empty_table()
     except Exception as error:  # noqa: BLE001 - whatever a driver raises: all rows go on, which is right in any case
-        log.warning("%s: what is there already can't be read, and all rows are loaded: %s", table, one_line(error))
+        # that another process has the file is said by the load
+        level = logging.INFO if "Could not set lock" in str(error) else logging.WARNING
+        log.log(level, "%s: what is there already can't be read, and all rows are loaded: %s", table, one_line(error))
         return None
     if found is None:
         return columns.empty_table()

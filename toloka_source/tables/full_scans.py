@@ -81,8 +81,9 @@ class FullScans:
             return ""
         if self._after != AUTO:
             return "" if -LAG <= age < self._after else f"the last one was {_in_words(age)} ago"
-        self._due = self._state.get(_COUNTED_FROM, self._state[_AT]) + self._interval()
-        if age >= -LAG and moment < self._due - _EARLY:
+        interval = self._interval()
+        self._due = self._state.get(_COUNTED_FROM, self._state[_AT]) + interval
+        if age >= -LAG and moment < self._due - min(_EARLY, interval / 12):
             return ""
         return f"the last one was {_in_words(age)} ago, and took {self._state.get(_REQUESTS, 'some')} requests"
 
