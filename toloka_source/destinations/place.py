@@ -32,6 +32,11 @@ class Place:
         """Whether a text may hold NUL characters; PostgreSQL and what comes of it take none, not even in JSON."""
         return self.dialect not in ("postgres", "redshift")
 
+    @property
+    def is_jsonb(self) -> bool:
+        """Whether JSON is PostgreSQL's, which doesn't take all that is JSON."""
+        return self.dialect == "postgres"
+
 
 def place_of(pipeline: dlt.Pipeline) -> Place:
     """Return the place that a pipeline loads into; nothing is connected to."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from toloka_source.api.client import Item
 from toloka_source.catalog import schemas
+from toloka_source.tables import jsonb
 from toloka_source.tables.content_hash import content_hashes, seed_of
 
 _NULL = msgspec.Raw(b"null")
@@ -60,7 +61,7 @@ class _Place(NamedTuple):
 
 
 def to_table(
-    items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str] = str
+    items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str] = str, *, is_jsonb: bool = False
 ) -> tuple[pa.Table, list[Rejected]]:
     """Build the table of some objects.
 
@@ -68,25 +69,27 @@ def to_table(
         items: The objects.
         schema: The endpoint's columns, see `schemas.py`.
         normalize: Makes a column's name of a field's name, for fields that the schema doesn't know.
+        is_jsonb: Whether the destination's JSON is PostgreSQL's, which doesn't take all.
 
     Returns:
         The table: the schema's columns, a JSON column for each unknown field, and the hash of each object. And the
         objects that are not in it, because they don't fit. Each object is in one of the two.
     """
     try:
-        return _build(items, schema, normalize), []
+        return _build(items, schema, normalize, is_jsonb=is_jsonb), []
     except _MISFITS:
         pass
     good: list[Item] = []
     rejected: list[Rejected] = []
     for item in items:
-        fault = _fault(item, schema)
+        fault = _fault(item, schema, is_jsonb=is_jsonb)
         if fault is None:
             good.append(item)
         else:
-            text = _text(msgspec.json.encode(item))
+            whole = msgspec.json.encode(item)
+            text = _text(jsonb.taken(whole) if is_jsonb else whole)
             rejected.append(Rejected(_text(item.get("id", _NULL)), *fault, text))
-    return _build(good, schema, normalize), rejected
+    return _build(good, schema, normalize, is_jsonb=is_jsonb), rejected
 
 
 def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime) -> pa.Table:
@@ -98,7 +101,7 @@ def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime
     return pa.Table.from_pylist(list(rows.values()), schema=schemas.REJECTED_ITEMS)
 
 
-def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str]) -> pa.Table:
+def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str], *, is_jsonb: bool) -> pa.Table:
     places = {_place(field.name): field for field in schema}
     parents = {place.parent for place in places if place.parent is not None}
     objects: dict[str | None, Sequence[Item]] = {None: items}
@@ -107,7 +110,8 @@ def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], 
     unknown = found - places.keys() - {_Place(None, parent) for parent in parents}
     places |= _unknown_columns(unknown, schema, normalize)
     arrays = [
-        _column([row.get(place.name, _NULL) for row in objects[place.parent]], field) for place, field in places.items()
+        _column([row.get(place.name, _NULL) for row in objects[place.parent]], field, is_jsonb=is_jsonb)
+        for place, field in places.items()
     ]
     hashes = content_hashes(items, seed_of(schema))
     return pa.table([*arrays, hashes], schema=pa.schema([*places.values(), schemas.HASH]))
@@ -124,19 +128,23 @@ def _children(items: Sequence[Item], parent: str) -> list[Item]:
     return [child or {} for child in _CHILDREN_DECODER.decode(joined)]
 
 
-def _column(values: Sequence[msgspec.Raw], field: pa.Field) -> pa.Array:
+def _column(values: Sequence[msgspec.Raw], field: pa.Field, *, is_jsonb: bool) -> pa.Array:
     """Decode a column.
 
     Raises:
         DecodeError, UnicodeDecodeError, ArrowInvalid: A value doesn't fit.
     """
     if schemas.is_json(field):
-        return pa.array([None if value == _NULL else bytes(value) for value in values], field.type)
+        texts = [None if value == _NULL else bytes(value) for value in values]
+        if is_jsonb:
+            for text in filter(None, texts):
+                jsonb.check(text)
+        return pa.array(texts, field.type)
     decoder = _DECODERS[field.type] if field.nullable else _ID_DECODER
     return pa.array(decoder.decode(b"[" + b",".join(values) + b"]"), field.type)
 
 
-def _fault(item: Item, schema: pa.Schema) -> tuple[str, str] | None:
+def _fault(item: Item, schema: pa.Schema, *, is_jsonb: bool) -> tuple[str, str] | None:
     """Return the first field that doesn't fit, and why; None for an object that fits."""
     name = ""
     try:
@@ -145,9 +153,11 @@ def _fault(item: Item, schema: pa.Schema) -> tuple[str, str] | None:
             name = field.name if place.parent is None else place.parent
             (row,) = [item] if place.parent is None else _children([item], place.parent)
             name = field.name
-            _column([row.get(place.name, _NULL)], field)
-        for name, value in item.items():  # noqa: B007 - named if it fails
+            _column([row.get(place.name, _NULL)], field, is_jsonb=is_jsonb)
+        for name, value in item.items():
             bytes(value).decode()
+            if is_jsonb and name not in schema.names:
+                jsonb.check(bytes(value))
     except _MISFITS as error:
         return name, str(error).removesuffix(" - at `$[0]`")
     return None

@@ -224,7 +224,8 @@ class Run:
         """Read the window and build its tables; this runs in a thread of its own."""
         self._window, self._as_of, pages = self._open()
         for items in _batches(pages):
-            yield to_table(items, self._endpoint.schema, self._normalize)
+            is_jsonb = self._place is not None and self._place.is_jsonb
+            yield to_table(items, self._endpoint.schema, self._normalize, is_jsonb=is_jsonb)
 
     @property
     def _is_increment(self) -> bool:
