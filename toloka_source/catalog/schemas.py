@@ -56,6 +56,11 @@ def unknown_column(name: str) -> pa.Field:
     return _json(name, "a field that the API's description doesn't have")
 
 
+def more_fields_column(name: str) -> pa.Field:
+    """Return the column of those fields for which there are no columns any more."""
+    return _json(name, "an object of further fields that the API's description doesn't have")
+
+
 HASH: pa.Field = _column("_toloka_hash", INTEGER, "a hash of the object: another one means a change")
 """The column that each list's table has beside its own."""
 

@@ -4,12 +4,11 @@ A column is decoded in one call: its raw values, joined to one JSON array. Neste
 column doesn't decode are its objects looked at one by one, and those that don't fit are handed back as rejected.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any, NamedTuple
-from zlib import crc32
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
@@ -18,6 +17,7 @@ from toloka_source.api.client import Item
 from toloka_source.catalog import schemas
 from toloka_source.tables import jsonb
 from toloka_source.tables.content_hash import content_hashes, seed_of
+from toloka_source.tables.unknown_fields import MORE_FIELDS, FieldPlace, more_fields, unknown_columns
 
 _NULL = msgspec.Raw(b"null")
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -49,19 +49,13 @@ class Rejected:
     item: str
 
 
-class _Place(NamedTuple):
-    """Where a value stands in an object: in a field of it, or in a field of an object in it."""
-
-    parent: str | None
-    name: str
-
-    @property
-    def column(self) -> str:
-        return self.name if self.parent is None else f"{self.parent}__{self.name}"
-
-
 def to_table(
-    items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str] = str, *, is_jsonb: bool = False
+    items: Sequence[Item],
+    schema: pa.Schema,
+    normalize: Callable[[str], str] = str,
+    *,
+    is_jsonb: bool = False,
+    there: set[str] | None = None,
 ) -> tuple[pa.Table, list[Rejected]]:
     """Build the table of some objects.
 
@@ -70,13 +64,15 @@ def to_table(
         schema: The endpoint's columns, see `schemas.py`.
         normalize: Makes a column's name of a field's name, for fields that the schema doesn't know.
         is_jsonb: Whether the destination's JSON is PostgreSQL's, which doesn't take all.
+        there: The columns of unknown fields that were made before; those that are made now are added.
 
     Returns:
-        The table: the schema's columns, a JSON column for each unknown field, and the hash of each object. And the
+        The table: the schema's columns, JSON columns for the unknown fields, and the hash of each object. And the
         objects that are not in it, because they don't fit. Each object is in one of the two.
     """
+    there = set() if there is None else there
     try:
-        return _build(items, schema, normalize, is_jsonb=is_jsonb), []
+        return _build(items, schema, normalize, there, is_jsonb=is_jsonb), []
     except _MISFITS:
         pass
     good: list[Item] = []
@@ -89,7 +85,7 @@ def to_table(
             whole = msgspec.json.encode(item)
             text = _text(jsonb.taken(whole) if is_jsonb else whole)
             rejected.append(Rejected(_text(item.get("id", _NULL)), *fault, text))
-    return _build(good, schema, normalize, is_jsonb=is_jsonb), rejected
+    return _build(good, schema, normalize, there, is_jsonb=is_jsonb), rejected
 
 
 def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime) -> pa.Table:
@@ -101,25 +97,35 @@ def rejected_table(rejected: Sequence[Rejected], resource: str, moment: datetime
     return pa.Table.from_pylist(list(rows.values()), schema=schemas.REJECTED_ITEMS)
 
 
-def _build(items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str], *, is_jsonb: bool) -> pa.Table:
+def _build(
+    items: Sequence[Item], schema: pa.Schema, normalize: Callable[[str], str], there: set[str], *, is_jsonb: bool
+) -> pa.Table:
     places = {_place(field.name): field for field in schema}
     parents = {place.parent for place in places if place.parent is not None}
     objects: dict[str | None, Sequence[Item]] = {None: items}
     objects |= {parent: _children(items, parent) for parent in parents}
-    found = {_Place(parent, name) for parent, rows in objects.items() for name in set().union(*rows)}
-    unknown = found - places.keys() - {_Place(None, parent) for parent in parents}
-    places |= _unknown_columns(unknown, schema, normalize)
+    found = {FieldPlace(parent, name) for parent, rows in objects.items() for name in set().union(*rows)}
+    unknown = found - places.keys() - {FieldPlace(None, parent) for parent in parents}
+    own, more = unknown_columns(unknown, schema, normalize, there)
+    places |= own
     arrays = [
         _column([row.get(place.name, _NULL) for row in objects[place.parent]], field, is_jsonb=is_jsonb)
         for place, field in places.items()
     ]
+    fields = list(places.values())
+    if more:
+        fields.append(schemas.more_fields_column(MORE_FIELDS))
+        texts = [msgspec.Raw(msgspec.json.encode(row)) if row else _NULL for row in more_fields(more, objects)]
+        arrays.append(_column(texts, fields[-1], is_jsonb=is_jsonb))
     hashes = content_hashes(items, seed_of(schema))
-    return pa.table([*arrays, hashes], schema=pa.schema([*places.values(), schemas.HASH]))
+    table = pa.table([*arrays, hashes], schema=pa.schema([*fields, schemas.HASH]))
+    there |= {field.name for field in own.values()}
+    return table
 
 
-def _place(column: str) -> _Place:
+def _place(column: str) -> FieldPlace:
     parent, _, child = column.partition("__")
-    return _Place(parent, child) if child else _Place(None, column)
+    return FieldPlace(parent, child) if child else FieldPlace(None, column)
 
 
 def _children(items: Sequence[Item], parent: str) -> list[Item]:
@@ -161,21 +167,6 @@ def _fault(item: Item, schema: pa.Schema, *, is_jsonb: bool) -> tuple[str, str] 
     except _MISFITS as error:
         return name, str(error).removesuffix(" - at `$[0]`")
     return None
-
-
-def _unknown_columns(
-    unknown: Iterable[_Place], schema: pa.Schema, normalize: Callable[[str], str]
-) -> dict[_Place, pa.Field]:
-    """Give each field that the schema doesn't know a column with a name that nothing else has."""
-    taken = {normalize(name) for name in schema.names}
-    names = {place: normalize(place.column) if place.column else "" for place in unknown}
-    # a field that needs no other name comes before those that do
-    for place in sorted(names, key=lambda place: (names[place] != place.column, place.column, place.name)):
-        if not names[place] or names[place] in taken or names[place].startswith(("_dlt", "_toloka")):
-            digest = crc32(repr(tuple(place)).encode())
-            names[place] = normalize(f"field_{names[place].strip('_')}_{digest:08x}")
-        taken.add(names[place])
-    return {place: schemas.unknown_column(name) for place, name in sorted(names.items(), key=lambda pair: pair[1])}
 
 
 def _text(raw: msgspec.Raw | bytes) -> str:

@@ -12,6 +12,7 @@ from dlt.extract import DltResource
 from toloka_source import _dlt
 from toloka_source.catalog import schemas
 from toloka_source.destinations.place import Place
+from toloka_source.tables.unknown_fields import MORE_FIELDS
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class RunHints:
         """
         self._schema = schema
         self._known = {*schema.names, schemas.HASH.name, C_DLT_LOAD_ID, C_DLT_ID}
+        self.unknown_columns: set[str] = set()
+        """The columns that the table has of fields that the schema doesn't know."""
         self._unknown: set[str] = set()
         self._has_format = False
 
@@ -66,10 +69,12 @@ class RunHints:
             place: What is loaded into, if anything is.
         """
         self._unknown.clear()
+        self.unknown_columns = set()
         if resource.has_dynamic_table_name:
             return Terms()  # dlt takes it for rows alone, which a map of the user's makes: they keep empty texts
         _refer(resource, self._schema)
         table = resource.compute_table_schema()
+        self.unknown_columns = _stored_columns(str(table["name"])) - self._known - {MORE_FIELDS}
         if place and place.dialect == "postgres":
             if "file_format" not in table:
                 # the CSV that dlt would load makes NULL of an empty text
@@ -101,6 +106,12 @@ class RunHints:
             self._unknown |= set(new)
             log.warning("%s: fields that are not documented: %s", resource, ", ".join(new))
         return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=[column_hints(field) for field in unknown]))
+
+
+def _stored_columns(table: str) -> set[str]:
+    """Return the columns that a table has, as far as dlt knows."""
+    schema = dlt.current.source_schema()
+    return set(schema.tables.get(schema.naming.normalize_table_identifier(table), {}).get("columns", {}))
 
 
 def _refer(resource: DltResource, schema: pa.Schema) -> None:

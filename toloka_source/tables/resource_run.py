@@ -225,7 +225,9 @@ class Run:
         self._window, self._as_of, pages = self._open()
         for items in _batches(pages):
             is_jsonb = self._place is not None and self._place.is_jsonb
-            yield to_table(items, self._endpoint.schema, self._normalize, is_jsonb=is_jsonb)
+            yield to_table(
+                items, self._endpoint.schema, self._normalize, is_jsonb=is_jsonb, there=self._hints.unknown_columns
+            )
 
     @property
     def _is_increment(self) -> bool:
