@@ -162,6 +162,7 @@ def _task() -> Iterator[None]:
     from dlt.pipeline.exceptions import PipelineStepFailed  # noqa: PLC0415
 
     from toloka_source import errors  # noqa: PLC0415
+    from toloka_source.destinations.secrets import without_secrets  # noqa: PLC0415
 
     try:
         yield
@@ -176,11 +177,11 @@ def _task() -> Iterator[None]:
         errors.RequestError,
         errors.RejectedItemsError,
     ) as error:
-        raise AirflowFailException(_line(error)) from None
+        raise AirflowFailException(_line(without_secrets(error))) from None
     except errors.TolokaError as error:
         raise AirflowException(_line(error)) from None
     except (PipelineStepFailed, DestinationException) as error:
-        raise AirflowException(_line(error)) from error
+        raise AirflowException(_line(without_secrets(error))) from error
 
 
 def _settings() -> tuple[Any, str, dict[str, Any]]:

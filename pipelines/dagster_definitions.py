@@ -33,6 +33,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from pydantic import Field
 
 from toloka_source import ENDPOINTS, ResourceReport, TolokaError, load, load_window, split_windows, toloka
+from toloka_source.destinations.secrets import without_secrets
 from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError, QuotaError, TemporaryError
 from toloka_source.tables.hints import REJECTED_ITEMS
 from toloka_source.times import parse_time
@@ -123,6 +124,7 @@ def one_line_failures(context: dg.OpExecutionContext) -> Iterator[None]:
     try:
         yield
     except (TolokaError, ConfigurationException, DestinationException, PipelineStepFailed) as error:
+        without_secrets(error)
         passes = isinstance(error, MAY_PASS) and not isinstance(error, QuotaError)
         if passes and context.retry_number < RETRIES.max_retries:
             delay = RETRIES.calculate_delay(context.retry_number + 1)

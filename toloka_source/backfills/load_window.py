@@ -30,6 +30,7 @@ from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.destinations.failures import translated
+from toloka_source.destinations.secrets import check_credentials, without_secrets
 from toloka_source.errors import ConfigurationError, DestinationLockedError, check_choice
 from toloka_source.loading.lock import locked
 from toloka_source.loading.reports import resource_reports
@@ -95,12 +96,13 @@ def load_window(
         )
         pipeline.config.restore_from_destination = False
         try:
+            check_credentials(pipeline)
             reports, info = _run(pipeline, source)
             if views:
                 with _duckdb_lock(pipeline):
                     publish(pipeline, reports, monotonic() - started, views_in)
         except (PipelineStepFailed, DestinationException) as error:
-            cause = translated(error)
+            cause = translated(without_secrets(error))
             raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started, (info,))
 

@@ -25,6 +25,7 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from toloka_source import unknown_settings
 from toloka_source.backfills.load_window import known_destination, load_window
 from toloka_source.backfills.windows import window_name
+from toloka_source.destinations.secrets import hide
 from toloka_source.errors import (
     AccessError,
     BackfillError,
@@ -165,7 +166,7 @@ def _work(
         os._exit(1)  # it is cleaned up; threads that wait for the API would keep the process
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets it
         name = known_destination(destination).destination_name
-        answer = _portable(error, name), "".join(traceback.format_exception(error))
+        answer = _portable(error, name), hide("".join(traceback.format_exception(error)))
     with suppress(BrokenPipeError):  # the parent is gone
         send.send(answer)
 
@@ -180,7 +181,7 @@ def _end_with_parent() -> None:
 
 def _portable(error: Exception, name: str) -> Exception:
     """Return the error if it can be sent, or one of ours that says the same."""
-    text = str(error)
+    text = hide(str(error))
     if isinstance(error, ConfigurationException):
         return ConfigurationError("destination", name, text)
     try:

@@ -18,6 +18,7 @@ from toloka_source.bi.trust import check_owners, own_names_only
 from toloka_source.bi.view_schemas import VIEWS
 from toloka_source.bi.view_sql import DATASET, ENGINES, dataset_of
 from toloka_source.destinations.failures import translated
+from toloka_source.destinations.secrets import without_secrets
 from toloka_source.errors import ConfigurationError, DestinationError
 from toloka_source.report import LoadReport
 
@@ -129,7 +130,7 @@ def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport
     try:
         data = _read(pipeline)
     except (DestinationException, DestinationError) as error:
-        raise DestinationError(f"loaded, but without a report: {translated(error)}") from error
+        raise DestinationError(f"loaded, but without a report: {translated(without_secrets(error))}") from error
     parts = [part for report in reports for part in report.resources]
     text = page(data, parts, f"{pipeline.dataset_name} in {engine}")
     _write(path, text)

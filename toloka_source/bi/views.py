@@ -16,6 +16,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from toloka_source.bi.load_log import creation, insertion, rows_of, takeover
 from toloka_source.bi.trust import check_owners, own_names_only
 from toloka_source.bi.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
+from toloka_source.destinations.secrets import hide
 from toloka_source.errors import DestinationError, one_line
 from toloka_source.report import ResourceReport
 
@@ -75,7 +76,7 @@ def _warning(consequence: str) -> Iterator[None]:
     try:
         yield
     except (DestinationException, DestinationError) as error:
-        log.warning("%s: %s", consequence, one_line(error))
+        log.warning("%s: %s", consequence, hide(one_line(error)))
 
 
 @contextmanager

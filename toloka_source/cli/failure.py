@@ -9,15 +9,28 @@ from toloka_source.errors import ConfigurationError, TolokaError
 
 def fail(text: str, code: int) -> int:
     """Say in one line on stderr what went wrong; return the exit code."""
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    print(f"error: {_hidden(' '.join(text.split()))}", file=sys.stderr)
     return code
 
 
 def failed(error: Exception, options: Namespace) -> int:
     """Say what an error says, after its traceback if that is wanted; return the exit code."""
     if getattr(options, "verbose", False):
-        traceback.print_exception(error)
+        trace(error)
     return fail(_in_words(error), 2 if _is_wrong_usage(error) else 1)
+
+
+def trace(error: Exception) -> None:
+    """Print an error's traceback on stderr."""
+    print(_hidden("".join(traceback.format_exception(error))), file=sys.stderr)
+
+
+def _hidden(text: str) -> str:
+    if "dlt" not in sys.modules:
+        return text  # nothing has been configured yet
+    from toloka_source.destinations.secrets import hide
+
+    return hide(text)
 
 
 def _is_wrong_usage(error: Exception) -> bool:

@@ -1,7 +1,6 @@
 """`toloka-source backfill`: a range of time in windows, many at once."""
 
 import sys
-import traceback
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,12 +16,13 @@ from dlt.common.exceptions import MissingDependencyException
 from toloka_source import ENDPOINTS, LoadReport, Window, backfill, split_windows
 from toloka_source.backfills.load_window import known_destination
 from toloka_source.bi.html_report import check_report
-from toloka_source.cli.failure import fail
+from toloka_source.cli.failure import fail, trace
 from toloka_source.cli.next_step import load_again
 from toloka_source.cli.options import backfill_options
 from toloka_source.cli.output import Output
 from toloka_source.cli.progress import windows_bar
 from toloka_source.cli.run_load import chosen_resources, write_page
+from toloka_source.destinations.secrets import hide
 from toloka_source.errors import BackfillError, one_line
 
 Loaded = list[tuple[Window, LoadReport]]
@@ -93,7 +93,9 @@ def _document(loaded: Loaded, failed: Failed, seconds: float) -> dict[str, objec
     """Return what `--output json` prints, see `output.py`."""
     return {
         "windows": [{"start": window.start, "end": window.end, **report.as_dict()} for window, report in loaded],
-        "failed": [{"start": window.start, "end": window.end, "error": one_line(reason)} for window, reason in failed],
+        "failed": [
+            {"start": window.start, "end": window.end, "error": hide(one_line(reason))} for window, reason in failed
+        ],
         "seconds": seconds,
     }
 
@@ -102,7 +104,7 @@ def _print_failed(failed: Failed, options: Namespace) -> None:
     for window, reason in failed:
         fail(f"{_range(window)}: {reason}", 1)
         if options.verbose:
-            traceback.print_exception(reason)
+            trace(reason)
     for start, end in _joined([window for window, _ in failed]):
         print(f"load again: {load_again(options, backfill_options(), _date(start), _date(end))}", file=sys.stderr)
 

@@ -24,6 +24,7 @@ from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish, views_block_drops, views_emptied
 from toloka_source.destinations.failures import is_refusal, is_table_gone, last_line, translated
 from toloka_source.destinations.place import place_of, tables_at
+from toloka_source.destinations.secrets import check_credentials, without_secrets
 from toloka_source.errors import ConfigurationError
 from toloka_source.loading.first_load import appending, file_by_file, is_first_load
 from toloka_source.loading.lock import locked
@@ -83,7 +84,7 @@ def load(
                 if views:
                     publish(pipeline, reports, monotonic() - started, views_in)
     except (PipelineStepFailed, DestinationException) as error:
-        cause = translated(error)
+        cause = translated(without_secrets(error))
         raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started, tuple(infos))
 
@@ -98,6 +99,7 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
         source = DltSource(Schema(source.source_name), source.section, [source])
     if not isinstance(source, DltSource):
         raise ConfigurationError("source", source, "must be what toloka() returns, or a resource of it")
+    check_credentials(pipeline)
     return source
 
 
