@@ -153,7 +153,7 @@ def dashboard(session: nox.Session) -> None:
         session.run("python", "pipelines/toloka_pipeline.py", "--demo", "--progress", "off")
         warehouse = ["toloka_demo.duckdb"]
     command = [_superset(session), "pipelines/superset/start.py", "--folder=.nox/dashboards", *warehouse]
-    session.run(*command, external=True, log=False)  # an address has a password in it
+    session.run(*command, external=True, log=False)  # a mistyped address may have a password in it
 
 
 @nox.session

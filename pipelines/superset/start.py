@@ -1,20 +1,24 @@
 """Show a warehouse in Superset, on this machine alone.
 
     python pipelines/superset/start.py --folder DIR toloka.duckdb
-    python pipelines/superset/start.py --folder DIR postgresql://user:password@host/database
+    python pipelines/superset/start.py --folder DIR postgresql://user@host/database
+
+PostgreSQL's password is taken from PGPASSWORD or ~/.pgpass, or asked for: everybody on the machine can read a command
+line.
 
 Superset has an environment of its own, see requirements.txt. It keeps its metadata and its key in the folder.
 """
 # mypy: disable-error-code="import-not-found"
 
 import argparse
+import getpass
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,7 +30,7 @@ BUNDLE = Path(__file__).parent / "bundle"
 def main() -> None:
     """Make the dashboard, or update it, and serve it until Ctrl-C."""
     parser = argparse.ArgumentParser(description="Show a warehouse in Superset, on this machine alone.")
-    parser.add_argument("warehouse", help="a DuckDB file, or a postgresql:// address")
+    parser.add_argument("warehouse", help="a DuckDB file, or a postgresql:// address without a password")
     parser.add_argument("--folder", type=Path, required=True, help="where Superset keeps what is its own")
     parser.add_argument("--bundle", type=Path, default=BUNDLE, help="what it shows (default: %(default)s)")
     options = parser.parse_args()
@@ -43,16 +47,42 @@ def main() -> None:
 
 
 def _connection(warehouse: str) -> tuple[str, str]:
-    """Return the URI of connections that only read and whose times are UTC, and a name without a password."""
-    if not warehouse.startswith("postgresql://"):
-        path = Path(warehouse).absolute()
-        if not path.is_file():
-            sys.exit(f"error: no file {path}, and no postgresql:// address")
+    """Return the URI of connections that only read and whose times are UTC, and a name; neither has a password."""
+    path = Path(warehouse).absolute()
+    if path.is_file():
         return f"duckdb:///{quote(str(path))}?access_mode=read_only", str(path)
-    parts = urlsplit(warehouse)
+    if not warehouse.startswith(("postgresql://", "postgres://")):
+        # what was meant as an address may have a password in it
+        named = "" if set(warehouse) & set(":@=") else f" {path}"
+        sys.exit(f"error: no file{named}, and no postgresql:// address")
+    try:
+        parts = urlsplit(warehouse)
+        name = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        sys.exit("error: the address can't be read; write postgresql://user@host:5432/database")
+    given = dict(parse_qsl(parts.query))
+    if parts.password is not None or "password" in given or "@" in name:
+        sys.exit("error: leave the password out of the address: PGPASSWORD and ~/.pgpass hold, or it is asked for")
     settings = "-c TimeZone=UTC -c default_transaction_read_only=on"
-    query = urlencode({**dict(parse_qsl(parts.query)), "options": settings}, quote_via=quote)
-    return parts._replace(query=query).geturl(), f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+    query = urlencode({**given, "options": settings}, quote_via=quote)
+    uri = parts._replace(scheme="postgresql", query=query).geturl()
+    _connect(uri, name)
+    return uri, name
+
+
+def _connect(uri: str, name: str) -> None:
+    """See whether PostgreSQL lets us in; ask for the password, for this process alone, if it wants one."""
+    import psycopg2  # noqa: PLC0415 - not needed for DuckDB
+
+    for may_ask in (sys.stdin.isatty(), False):
+        try:
+            with closing(psycopg2.connect(uri, connect_timeout=15)):
+                return
+        except psycopg2.OperationalError as error:
+            if may_ask and "no password supplied" in str(error):
+                os.environ["PGPASSWORD"] = getpass.getpass(f"Password for {name}: ")
+            else:
+                sys.exit(f"error: {' '.join(str(error).split())}")
 
 
 def _superset(folder: Path) -> Any:  # noqa: ANN401 - Flask's app

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.live.waiting import wait_for
 
@@ -46,6 +47,10 @@ def superset(warehouse: str, folder: Path, bundle: Path = FILES / "bundle") -> I
     output = folder / "output"
     # a time zone in which other months begin, so that UTC is the dashboard's own doing
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TZ": "Asia/Kathmandu"}
+    if "://" in warehouse:
+        parts = urlsplit(warehouse)
+        environment["PGPASSWORD"] = parts.password or ""
+        warehouse = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()
     command: list[str | Path] = [
         os.environ["TOLOKA_SUPERSET"],
         FILES / "start.py",
