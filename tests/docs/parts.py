@@ -25,6 +25,7 @@ PACKAGE = ROOT / "toloka_source"
 TABLES: Mapping[str, pa.Schema] = {
     **{name: endpoint.schema for name, endpoint in ENDPOINTS.items()},
     "rejected_items": schemas.REJECTED_ITEMS,
+    "gone_items": schemas.GONE_ITEMS,
 }
 
 TYPE_NAMES = {
