@@ -306,6 +306,43 @@ def test_loads_has_a_row_for_each_run(place: Place, clock: Clock) -> None:
     assert max(row["data_until"] for row in place.view("loads")) == NOON + timedelta(hours=2)
 
 
+OLD_LOADS = """
+    CREATE TABLE toloka_data._toloka_loads (
+        loaded_at timestamptz, pipeline text, load_id text, seconds {double}, project_rows bigint,
+        training_rows bigint, rejected_rows bigint, projects_until timestamptz, trainings_until timestamptz
+    )
+"""
+
+
+def test_the_table_of_loads_of_an_older_version_is_taken_over(place: Place) -> None:
+    fill(place.api.account)
+    load(place.pipeline, place.source())
+    double = "double precision" if place.is_postgres else "DOUBLE"
+    until = "'2026-03-01 12:00:00+00'"
+    place.ask(
+        OLD_LOADS.format(double=double),
+        f"""
+        INSERT INTO toloka_data._toloka_loads VALUES
+            ({until}, 'toloka', '1', 2.5, 60, 80, 3, {until}, {until}),
+            ({until}, 'toloka', '2', 2.5, 1, NULL, 1, {until}, NULL),
+            ({until}, 'toloka', '3', 2.5, NULL, 7, 4, NULL, NULL)
+        """,  # noqa: S608
+    )
+    for _ in range(2):
+        place.load()
+    rows = [row for row in place.view("loads") if row["loaded_at"].year == 2026 and row["loaded_at"].month == 3]
+    found = {(row["load_id"], row["resource"], row["loaded_rows"], row["rejected_rows"]) for row in rows}
+    assert len(rows) == len(found)
+    assert found == {
+        ("1", "projects", 60, 3),
+        ("1", "trainings", 80, 0),
+        ("2", "projects", 1, 1),
+        ("3", "trainings", 7, 4),
+    }
+    assert {row["kind"] for row in rows} == {None}
+    assert len(place.view("loads")) == len(rows) + 4
+
+
 # what they are made of
 
 

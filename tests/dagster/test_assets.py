@@ -51,9 +51,14 @@ def test_a_second_run_in_the_same_process_brings_only_the_changes(engine: Engine
     assert second.success
     assert_tables_equal_account(engine.warehouse)
     assert [materialized(second, name)[0]["rows"] for name in ENDPOINTS] == [1, 2]
-    window = materialized(second, "trainings")[0]
-    assert window["window_end"] == account.clock.now().timestamp()
-    assert window["window_start"] == (account.clock.now() - timedelta(hours=1, minutes=6)).timestamp()
+    of_trainings = materialized(second, "trainings")[0]
+    assert of_trainings["window_end"] == account.clock.now().timestamp()
+    counts = ("kind", "new", "changed", "unchanged", "gone")
+    assert [of_trainings[name] for name in counts] == ["re-scan", 0, 2, 3, 0]
+    account.clock.advance(seconds=1)
+    third = materialized(engine.run(), "trainings")[0]
+    assert (third["kind"], third["rows"]) == ("increment", 0)
+    assert third["window_start"] == (account.clock.now() - timedelta(seconds=61)).timestamp()
     assert passed_checks(first) == passed_checks(second) == dict.fromkeys(CHECKS, True)
 
 
@@ -86,9 +91,7 @@ def test_a_selected_table_is_loaded_and_checked_alone(engine: Engine) -> None:
 def test_a_materialization_shows_the_columns_and_their_descriptions(engine: Engine) -> None:
     fill(engine.api.account)
     columns = materialized(engine.run(), "projects")[0]["dagster/column_schema"].columns
-    assert [column.name for column in columns if not column.name.startswith("_dlt")] == ENDPOINTS[
-        "projects"
-    ].schema.names
+    assert [column.name for column in columns if not column.name.startswith("_")] == ENDPOINTS["projects"].schema.names
     kinds = {column.name: column.type for column in columns}
     assert (kinds["id"], kinds["task_spec"], kinds["created"]) == ("text", "json", "timestamp")
     assert columns[0].description == "the project's id, a decimal number"

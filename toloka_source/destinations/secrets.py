@@ -22,7 +22,7 @@ _TOY = 4
 """A password that is shorter may be part of any word, and is no secret."""
 
 _ADDRESS = re.compile(r"""(?P<scheme>\w:/{1,3})[^\s"'<>`]*@""")
-_PASSWORD = re.compile(r"""(?P<name>password["']?\s*[=:]\s*["']?)[^\s"'&,;}]+""", re.IGNORECASE)
+_PASSWORD = re.compile(r"""(?P<name>password["']?\s*[=:]\s*["']?)(?!None\b)[^\s"'&,;}]+""", re.IGNORECASE)
 _IS_SECRET = re.compile(r"(credentials|password|secret\w*|token|key|passphrase)$", re.IGNORECASE)
 
 _noted: set[str] = set()
