@@ -479,3 +479,36 @@ def test_who_connects_while_it_stops_is_hung_up_on() -> None:
         for client in clients:
             client.close()
     gc.collect()  # a socket that the server left open is a warning, and so an error
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:80", 200),
+        ("[::1]:8080", 200),
+        ("evil.example", 400),
+        ("evil.example:8080", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("localhost@evil.example", 400),
+        ("[::1", 400),
+        ("192.168.0.1", 400),
+    ],
+)
+def test_who_means_another_host_is_refused(empty: Emulator, host: str, status: int) -> None:
+    empty.account.create_project()
+    answer = requests.get(
+        f"{empty.base_url}/projects", headers={"Host": host, "Authorization": "OAuth any"}, timeout=10
+    )
+    assert answer.status_code == status
+    assert ("items" in answer.json()) == (status == 200)
+    assert len(empty.requests) == (status == 200)
+
+
+def test_the_last_requests_are_kept(account: Account) -> None:
+    with Emulator(account, keep_requests=3) as api:
+        for number in range(5):
+            requests.get(f"{api.base_url}/{number}", timeout=10)
+        assert [request.path[-1] for request in api.requests] == ["2", "3", "4"]
+        api.clear_requests()
+        assert api.requests == []

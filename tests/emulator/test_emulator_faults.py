@@ -30,7 +30,7 @@ def on_the_wire(api: Emulator) -> bytes:
     """Everything the server sends until it hangs up."""
     parts = urlsplit(api.base_url)
     with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=5) as connection:
-        connection.sendall(b"GET /api/v1/projects HTTP/1.1\r\nHost: x\r\nAuthorization: OAuth x\r\n\r\n")
+        connection.sendall(b"GET /api/v1/projects HTTP/1.1\r\nHost: localhost\r\nAuthorization: OAuth x\r\n\r\n")
         answer = b""
         while data := connection.recv(65536):
             answer += data
@@ -193,7 +193,7 @@ def test_stop_does_not_wait_for_slow_requests(fault: Fault) -> None:
     api.fail(fault)
     parts = urlsplit(api.base_url)
     with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=5) as connection:
-        connection.sendall(b"GET /api/v1/projects HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n\r\n")
         while not api.requests:
             time.sleep(0.01)
         began = time.monotonic()

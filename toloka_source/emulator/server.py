@@ -6,12 +6,14 @@ import gzip
 import ipaddress
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from email.utils import format_datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.requests import Request
@@ -58,6 +60,7 @@ class Emulator:
         latency: float = 0.0,
         compress: bool = False,
         allow_remote: bool = False,
+        keep_requests: int = 10_000,
     ) -> None:
         """Set up an emulator; `start` or `with` makes it listen.
 
@@ -69,7 +72,8 @@ class Emulator:
             forbidden_tokens: Tokens that are known and may not see the lists (403).
             latency: Seconds to wait before each answer.
             compress: Whether to answer in gzip where the client takes it.
-            allow_remote: Allows a host that other machines can reach.
+            allow_remote: Allows a host that other machines can reach, by whatever name they have for it.
+            keep_requests: How many requests `requests` holds, the last ones.
         """
         if not (allow_remote or _is_loopback(host)):
             raise ValueError(f"{host} is not a loopback address: other machines could reach it (see allow_remote)")
@@ -84,7 +88,8 @@ class Emulator:
         self._api = Api(self.account, tokens, forbidden_tokens)
         self._compress = compress
         self._lock = threading.Lock()
-        self._requests: list[RecordedRequest] = []
+        self._requests: deque[RecordedRequest] = deque(maxlen=keep_requests)
+        self._allow_remote = allow_remote
         self._faults = FaultPlan()
         self._served = 0
         self._base_url: str | None = None
@@ -101,7 +106,7 @@ class Emulator:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """All requests so far, in the order they came."""
+        """The requests so far, in the order they came; of very many the last ones."""
         with self._lock:
             return list(self._requests)
 
@@ -189,6 +194,10 @@ class Emulator:
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if not self._is_meant(request.headers.get("host", "")):
+            said = "This host isn't served here; a web page of somebody else's may have asked"
+            await error(HTTPStatus.BAD_REQUEST, message=said)(scope, receive, send)
+            return
         record = self._record(request)
         await self._pause(self.latency)
         response: Response | None
@@ -207,6 +216,13 @@ class Emulator:
         response.headers["date"] = self._date()
         record.status = response.status_code
         await response(scope, receive, send)
+
+    def _is_meant(self, host: str) -> bool:
+        """Tell whether a request names this machine: a web page can have a name of its own lead here."""
+        with contextlib.suppress(ValueError):
+            name = urlsplit(f"//{host}").hostname
+            return self._allow_remote or name is None or _is_loopback(name)
+        return False
 
     async def _list(self, request: Request, record: RecordedRequest, resource: str) -> Response | None:
         self._served += 1
