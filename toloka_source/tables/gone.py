@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 TABLE = "gone_items"
 """The table of absences: a row for each, with the end of it once it has one."""
 
+_AT_ONCE = 100_000
+
 _ALWAYS = 10
 """So few may be missing at once, whatever share they are."""
 
@@ -41,7 +43,7 @@ def absences(
     if noted is None:
         return None
     open_ = _without_end(noted)
-    missing = known.filter(pc.invert(pc.is_in(known, met))).to_pylist()
+    missing = _without(known, met).to_pylist()
     new = [one for one in missing if one not in open_]
     if (missing and not len(met)) or len(new) > max(_ALWAYS, most * len(known)):
         log.warning(
@@ -52,14 +54,17 @@ def absences(
             len(known),
         )
         return None
-    back = pc.is_in(pa.array(open_, pa.string()), met).to_pylist()
+    back = met.filter(pc.is_in(met, pa.array(open_, pa.string()))).to_pylist()
     rows = [{"id": one, "gone_at": moment} for one in new]
-    rows += [
-        {"id": one, "gone_at": since, "back_at": moment}
-        for (one, since), is_back in zip(open_.items(), back, strict=True)
-        if is_back
-    ]
+    rows += [{"id": one, "gone_at": open_[one], "back_at": moment} for one in back]
     return pa.Table.from_pylist([{"resource": resource, **row} for row in rows], schema=GONE_ITEMS)
+
+
+def _without(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the ids that aren't among the others, in parts: looking up a million takes 50 MB."""
+    for start in range(0, len(others), _AT_ONCE):
+        ids = ids.filter(pc.invert(pc.is_in(ids, others.slice(start, _AT_ONCE).combine_chunks())))
+    return ids
 
 
 def _without_end(noted: pa.Table) -> dict[str, datetime]:
