@@ -638,7 +638,7 @@ def test_a_role_that_may_make_no_schema(
     place = Place(api, guest)
     fill(api.account)
     report = place.load()
-    assert [resource.unchanged for resource in report.resources] == [60, 80]
+    assert [resource.rows for resource in report.resources] == [60, 80]
     (said,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert said.startswith("the views in toloka_bi stay as they are: permission denied for database")
     assert place.one("SELECT count(*) FROM toloka_data._toloka_loads") == 2

@@ -50,7 +50,7 @@ def test_the_demo_of_a_wheel_in_an_empty_folder(own_folder: Path, wheel: Path) -
     (own_folder / "empty").mkdir()
     demo = ("uvx", "--quiet", "--python", sys.executable, "--from", f"{wheel}[demo]", "toloka-source", "demo")
     said = run(*demo, "--report", "report.html", folder=own_folder / "empty")
-    assert re.search(r"^projects +1000 ", said, re.MULTILINE)
+    assert re.search(r"^projects +first +1000 ", said, re.MULTILINE)
     assert {path.name for path in (own_folder / "empty").iterdir()} == {"report.html", "toloka_demo.duckdb"}
     look = said.splitlines()[-1].removeprefix("Look at it: ")
     assert "ACTIVE" in run("sh", "-c", look, folder=own_folder / "empty")

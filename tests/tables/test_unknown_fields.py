@@ -22,7 +22,7 @@ def kept(place: Place) -> dict[str, dict[str, Any]]:
         fields = {
             name: value if place.is_postgres else json.loads(value)
             for name, value in row.items()
-            if name not in known and not name.startswith("_dlt") and value is not None
+            if name not in known and not name.startswith("_dlt") and name != "_toloka_hash" and value is not None
         }
         more = fields.pop(MORE_FIELDS, {})
         assert not fields.keys() & more.keys()
