@@ -6,8 +6,8 @@ Nothing here fails silently: what is missing raises `AttributeError`, `ImportErr
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ from dlt.common.destination.client import FollowupJobRequest, SupportsOpenTables
 from dlt.common.destination.exceptions import DestinationException, DestinationUndefinedEntity
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.destination.utils import resolve_merge_strategy
+from dlt.common.runtime import signals
 from dlt.common.schema.typing import TTableSchema
 from dlt.destinations import postgres
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
@@ -170,6 +171,24 @@ def delete_package(pipeline: dlt.Pipeline, load_id: str, *folders: str) -> None:
             package.rename(doomed)
     for doomed in Path(pipeline.working_dir).glob("toloka-deleted-*"):
         shutil.rmtree(doomed, ignore_errors=True)
+
+
+# signals
+
+
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """Leave Ctrl-C and SIGTERM to handlers of our own, for a process that is ours.
+
+    While it normalizes and loads, dlt takes note of the first one, says so in a terminal, and goes on until its pools
+    are empty.
+    """
+    given = signals.intercepted_signals
+    signals.intercepted_signals = nullcontext  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        signals.intercepted_signals = given
 
 
 # the destination

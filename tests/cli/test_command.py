@@ -2,10 +2,8 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,18 +257,3 @@ def test_a_file_that_another_process_holds(
         assert f"PID {holder}" in err
     assert command("load", "--progress", "off") == 0
     assert_tables_equal_account(Warehouse(configured))
-
-
-@pytest.mark.parametrize(
-    "fault", [Fault.hang(30), Fault.status(429, retry_after=30)], ids=["no answer", "told to wait"]
-)
-def test_ctrl_c_ends_a_load_that_waits(configured: Emulator, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
-    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "3")
-    configured.fail(fault, times=None)
-    run = subprocess.Popen([*PROGRAM, "load", "--progress", "off"], stderr=subprocess.PIPE, text=True)
-    while len(configured.requests) < 2:
-        time.sleep(0.05)
-    run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=20)
-    assert run.returncode == 1
-    assert err.splitlines()[-1] == "error: interrupted; the next run goes on from the last complete one"

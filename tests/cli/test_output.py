@@ -118,7 +118,7 @@ def test_what_was_done_before_ctrl_c_is_told(configured: Emulator) -> None:
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGINT)
     out, err = run.communicate(timeout=30)
-    assert run.returncode == 1
+    assert run.returncode == 130
     assert [window["start"] for window in json.loads(out)["windows"]] == [
         "2026-01-01T00:00:00Z",
         "2026-02-01T00:00:00Z",

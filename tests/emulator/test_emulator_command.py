@@ -49,7 +49,7 @@ def test_it_serves_until_told_to_stop(number: signal.Signals, command: list[str]
         assert len(page["items"]) == 2
 
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(10) == 128 + number
         assert process.stderr is not None
         assert process.stderr.read() == ""
 

@@ -15,6 +15,7 @@ pytest_plugins = ["tests.postgres"]
 SOURCE = Path(_dlt.__file__).parent
 UNDOCUMENTED = (
     "dlt.common.configuration.container",
+    "dlt.common.runtime",
     "dlt.destinations.job_client_impl",
     "dlt.destinations.sql_jobs",
     "dlt.extract.items",

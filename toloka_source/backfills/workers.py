@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.context import SpawnProcess
 from time import sleep
+from types import FrameType
 from typing import Any
 
 from dlt.common.configuration.exceptions import ConfigurationException
 
 from toloka_source import unknown_settings
+from toloka_source._dlt import own_signals
 from toloka_source.backfills.load_window import known_destination, load_window
 from toloka_source.backfills.windows import window_name
 from toloka_source.destinations.secrets import hide
@@ -130,7 +132,12 @@ def results(todo: Sequence[Window], workers: int, job: tuple[Any, ...]) -> Itera
 def _start(window: Window, attempt: int, job: tuple[Any, ...]) -> _Worker:
     answer, send = _spawn.Pipe(duplex=False)
     process = _spawn.Process(target=_work, args=(send, window, *job), name=f"toloka {window_name(window)}")
-    process.start()
+    # Ctrl-C is ours alone, also before the process gets to say so itself
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     send.close()  # so that the pipe ends with the process
     return _Worker(window, attempt, process, answer)
 
@@ -154,14 +161,15 @@ def _work(
 ) -> None:
     """Load a window in this process, which was started for it, and send the report or the error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends us
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with what is to be cleaned up on the way
+    signal.signal(signal.SIGTERM, _clean_up_and_end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.getLogger(unknown_settings.__name__).disabled = True  # the parent has warned of them
     if logging.lastResort:
         logging.lastResort.setFormatter(logging.Formatter(f"window {window_name(window)}: %(message)s"))
     answer: tuple[LoadReport | Exception, str]
     try:
-        answer = load_window(window, destination, dataset, resources, **arguments), ""
+        with own_signals():
+            answer = load_window(window, destination, dataset, resources, **arguments), ""
     except SystemExit:
         os._exit(1)  # it is cleaned up; threads that wait for the API would keep the process
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets it
@@ -169,6 +177,11 @@ def _work(
         answer = _portable(error, name), hide("".join(traceback.format_exception(error)))
     with suppress(BrokenPipeError):  # the parent is gone
         send.send(answer)
+
+
+def _clean_up_and_end(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # cleaning up isn't to be interrupted
+    sys.exit(1)
 
 
 def _end_with_parent() -> None:

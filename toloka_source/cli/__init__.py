@@ -5,7 +5,7 @@
     toloka-source backfill   a range of time in windows, many at once
     toloka-source emulator   the local Toloka alone
 
-Exit code: 0 done, 1 failed, 2 wrong usage or configuration (no request was made).
+Exit code: 0 done, 1 failed, 2 wrong usage or configuration (no request was made), 130 Ctrl-C, 143 SIGTERM.
 
 What takes time to import is imported by the subcommand that needs it: `--help` is there at once.
 """
@@ -16,7 +16,8 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from toloka_source.cli.failure import fail, failed
+from toloka_source.cli.failure import failed
+from toloka_source.cli.interruption import Interruption
 from toloka_source.cli.next_step import command_words, script_words
 from toloka_source.cli.options import command_parser, script_parser
 
@@ -58,12 +59,16 @@ def script(file: str, arguments: Sequence[str] | None = None) -> int:
 def _run(options: Namespace, called_as: Sequence[str]) -> int:
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")  # before dlt is imported
     options.called_as = called_as
-    try:
-        return _job(options.command)(options)
-    except KeyboardInterrupt:
-        return fail(f"interrupted{_KEPT.get(options.command, '')}", 1)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
-        return failed(error, options)
+    if options.command == "emulator":
+        return _job("emulator")(options)  # stops by itself
+    with Interruption(f"interrupted{_KEPT[options.command]}") as interruption:
+        try:
+            code = _job(options.command)(options)
+        except KeyboardInterrupt:
+            return interruption.end()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
+            return interruption.end() if interruption.has_come else failed(error, options)
+        return interruption.end() if interruption.has_come else code
 
 
 def _job(command: str) -> Callable[[Namespace], int]:

@@ -9,6 +9,7 @@ import dlt
 from dlt.common.typing import TRefreshMode
 
 from toloka_source import LoadReport, load, toloka
+from toloka_source._dlt import own_signals
 from toloka_source.cli.failure import fail
 from toloka_source.cli.output import Output
 from toloka_source.cli.run_load import build_pipeline, build_source, look, write_page
@@ -66,7 +67,8 @@ def _load(
     if options.full:
         arguments = {}
     source = build_source(options, build, token="any", base_url=base_url, **arguments)  # noqa: S106 - no secret
-    return load(pipeline, source, refresh=refresh, views=True)
+    with own_signals():
+        return load(pipeline, source, refresh=refresh, views=True)
 
 
 def _pass_an_hour(account: "Account") -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import dlt
 
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
-from toloka_source._dlt import count_paths_from_here
+from toloka_source._dlt import count_paths_from_here, own_signals
 from toloka_source.bi.html_report import check_report, write_report
 from toloka_source.bi.view_sql import DATASET
 from toloka_source.cli.next_step import look_into, look_with_dlt
@@ -23,7 +23,8 @@ def run_load(options: Namespace) -> int:
     output = Output(options.output)
     source = build_source(options, toloka)
     pipeline = build_pipeline("toloka", options.destination, options.dataset, options)
-    report = load(pipeline, source, views=True)
+    with own_signals():
+        report = load(pipeline, source, views=True)
     output.report(report)
     output.document(report.as_dict())
     write_page(pipeline, [report], options.report, output)

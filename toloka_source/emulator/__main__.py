@@ -7,6 +7,7 @@ import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from importlib.util import find_spec
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich_argparse import RichHelpFormatter
@@ -44,16 +45,21 @@ def emulator_options() -> ArgumentParser:
 
 
 def serve(options: Namespace) -> int:
-    """Serve a lifelike account until Ctrl-C or SIGTERM; return the exit code."""
+    """Serve a lifelike account until Ctrl-C or SIGTERM; return the exit code, which is 130 or 143 then."""
     if not all(map(find_spec, ("starlette", "uvicorn"))):
         return _fail("error: the emulator needs the extra emulator: pip install 'toloka-source[emulator]'", 2)
     from toloka_source.emulator.account import Account  # noqa: PLC0415 - `--help` is there at once, without the extra
     from toloka_source.emulator.server import Emulator  # noqa: PLC0415
 
     account = Account.lifelike(options.projects, options.trainings, options.seed)
-    stop = threading.Event()
+    stop, came = threading.Event(), [0]
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        came[0] = number
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     try:
         emulator = Emulator(
             account,
@@ -71,7 +77,7 @@ def serve(options: Namespace) -> int:
     while not stop.wait(options.activity):
         _live(account, rng)
     emulator.stop()
-    return 0
+    return 128 + came[0]
 
 
 def _fail(text: str, code: int) -> int:
