@@ -135,6 +135,7 @@ def _own_folder(dataset: str, window: Window) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder, f"another process loads the window {name} into {dataset!r}"):
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)  # its packages hold what only the requester sees
         try:
             yield folder
         finally:

@@ -13,13 +13,17 @@ What takes time to import is imported by the subcommand that needs it: `--help` 
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from toloka_source.cli.failure import failed
 from toloka_source.cli.interruption import Interruption
 from toloka_source.cli.next_step import command_words, script_words
 from toloka_source.cli.options import command_parser, script_parser
+
+_FOR_OWNER = 0o077
+"""What is loaded holds texts that only the requester sees."""
 
 _KEPT = {
     "demo": "; the next one begins anew",
@@ -61,7 +65,7 @@ def _run(options: Namespace, called_as: Sequence[str]) -> int:
     options.called_as = called_as
     if options.command == "emulator":
         return _job("emulator")(options)  # stops by itself
-    with Interruption(f"interrupted{_KEPT[options.command]}") as interruption:
+    with Interruption(f"interrupted{_KEPT[options.command]}") as interruption, _umask(options):
         try:
             code = _job(options.command)(options)
         except KeyboardInterrupt:
@@ -69,6 +73,18 @@ def _run(options: Namespace, called_as: Sequence[str]) -> int:
         except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
             return interruption.end() if interruption.has_come else failed(error, options)
         return interruption.end() if interruption.has_come else code
+
+
+@contextmanager
+def _umask(options: Namespace) -> Iterator[None]:
+    """Let new files and folders be for their owner alone, unless told otherwise."""
+    before = os.umask(_FOR_OWNER)
+    wanted: int | None = getattr(options, "umask", None)
+    os.umask(before | _FOR_OWNER if wanted is None else wanted)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _job(command: str) -> Callable[[Namespace], int]:

@@ -38,6 +38,8 @@ def load_again(options: Namespace, defaults: ArgumentParser, start: str, end: st
         value = getattr(options, name)
         if value != defaults.get_default(name):
             words += [f"--{name}", str(value)]
+    if options.umask is not None:
+        words += ["--umask", f"{options.umask:03o}"]
     if options.strict:
         words.append("--strict")
     if options.resources:

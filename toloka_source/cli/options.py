@@ -95,7 +95,14 @@ def _common_options() -> ArgumentParser:
     add("--output", choices=("text", "json"), default="text", help="json: one document on stdout (default: text)")
     add("--strict", action="store_true", help="fail when an object doesn't fit its schema, before anything is loaded")
     add("--verbose", action="store_true", help="show the traceback of an error")
+    add("--umask", type=_umask, metavar="OCTAL", help="as the shell's, for new files, such as 022 (default: 077)")
     return parser
+
+
+def _umask(text: str) -> int:
+    if 0 <= (mask := int(text, 8)) <= 0o777:  # noqa: PLR2004 - all rights
+        return mask
+    raise ValueError
 
 
 def _sentence(text: str) -> str:

@@ -53,7 +53,7 @@ def run_backfill(options: Namespace) -> int:
     if loaded:
         with TemporaryDirectory() as folder:  # a look at the regular pipeline's would change it
             pipeline = dlt.pipeline("toloka", folder, destination=options.destination, dataset_name=options.dataset)
-            write_page(pipeline, [report for _, report in loaded], options.report, output)
+            write_page(pipeline, [report for _, report in loaded], options, output)
     return 1 if failed else 0
 
 

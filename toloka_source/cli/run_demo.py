@@ -50,7 +50,7 @@ def run_demo(options: Namespace) -> int:
     finally:
         if reports:
             output.document({"loads": [report.as_dict() for report in reports]})
-    write_page(pipeline, reports[-1:], options.report, output)
+    write_page(pipeline, reports[-1:], options, output)
     output.say(f"\nLook at it: {look(pipeline, reports[-1], options)}")
     return 0
 

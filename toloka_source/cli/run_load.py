@@ -3,6 +3,7 @@
 import os
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dlt
@@ -27,7 +28,7 @@ def run_load(options: Namespace) -> int:
         report = load(pipeline, source, views=True)
     output.report(report)
     output.document(report.as_dict())
-    write_page(pipeline, [report], options.report, output)
+    write_page(pipeline, [report], options, output)
     output.say(f"\nLook at it: {look(pipeline, report, options)}")
     return 0
 
@@ -68,10 +69,14 @@ def chosen_resources(options: Namespace) -> list[str]:
     return chosen
 
 
-def write_page(pipeline: dlt.Pipeline, reports: Sequence[LoadReport], path: str | None, output: Output) -> None:
+def write_page(pipeline: dlt.Pipeline, reports: Sequence[LoadReport], options: Namespace, output: Output) -> None:
     """Write the page with charts, if one is wanted."""
+    path = options.report
     if path:
+        is_new = not Path(path).exists()
         size = write_report(path, pipeline, reports)
+        if is_new and options.umask is not None:
+            Path(path).chmod(0o666 & ~options.umask)
         output.say(f"\nReport: {path} ({size / 1e6:.1f} MB)")
 
 
