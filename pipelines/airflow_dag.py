@@ -162,26 +162,32 @@ def _task() -> Iterator[None]:
     from dlt.pipeline.exceptions import PipelineStepFailed  # noqa: PLC0415
 
     from toloka_source import errors  # noqa: PLC0415
-    from toloka_source.destinations.secrets import without_secrets  # noqa: PLC0415
 
     try:
         yield
     except AirflowNotFoundException:
         add = f"airflow connections add {CONNECTION} --conn-type generic --conn-password TOKEN"
         raise AirflowFailException(f"there is no connection {CONNECTION!r}; make it: {add}") from None
+    except (ConfigurationException, UnknownDestinationModule) as error:
+        raise AirflowFailException(_without_secrets(error)) from None
     except (
-        ConfigurationException,
-        UnknownDestinationModule,
         errors.ConfigurationError,
         errors.AccessError,
         errors.RequestError,
         errors.RejectedItemsError,
     ) as error:
-        raise AirflowFailException(_line(without_secrets(error))) from None
+        raise AirflowFailException(_line(error)) from None
     except errors.TolokaError as error:
         raise AirflowException(_line(error)) from None
     except (PipelineStepFailed, DestinationException) as error:
-        raise AirflowException(_line(without_secrets(error))) from error
+        raise AirflowException(_without_secrets(error)) from error
+
+
+def _without_secrets(error: Exception) -> str:
+    """Return the line of an error of dlt's, in which, as in what caused it, no password stands any more."""
+    from toloka_source.destinations.secrets import without_secrets  # noqa: PLC0415
+
+    return _line(without_secrets(error))
 
 
 def _settings() -> tuple[Any, str, dict[str, Any]]:

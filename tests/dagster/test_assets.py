@@ -220,6 +220,22 @@ def test_a_destination_that_cannot_work_is_not_tried_again(
     assert said in (failure(result) or "")
 
 
+@pytest.mark.parametrize(
+    "credentials", ["mysql://me:pass-word@localhost/db", "postgresql://me:pass-word@h@localhost/db"]
+)
+def test_credentials_that_cannot_be_read_are_in_no_event(
+    credentials: str, configured: Emulator, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOLOKA_DESTINATION", "postgres")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", credentials)
+    result = Engine(configured, instance).run()
+    assert retries(result) == 0
+    assert "destination.postgres.credentials = '***'" in (failure(result) or "")
+    run = instance.get_run_by_id(result.run_id)
+    said = [dg.serialize_value(run), *map(dg.serialize_value, instance.all_logs(result.run_id))]
+    assert not [text for text in said if "pass-word" in text]
+
+
 def test_a_file_that_another_process_holds_is_tried_again(impatient: Engine) -> None:
     fill(impatient.api.account)
     hold = "import duckdb; connection = duckdb.connect('toloka.duckdb'); print(flush=True); input()"

@@ -1,11 +1,14 @@
 """The destination's password: in no error, traceback or log, whatever is wrong with the credentials."""
 
 import logging
+import subprocess
+import sys
 import traceback
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dlt
 import pytest
@@ -16,6 +19,8 @@ from toloka_source import Window, backfill, load, load_window, toloka
 from toloka_source.destinations.secrets import hide
 from toloka_source.emulator import Emulator
 from toloka_source.errors import ConfigurationError
+
+pytest_plugins = ["tests.postgres"]
 
 __all__ = ["command", "configured"]  # fixtures
 
@@ -92,3 +97,22 @@ def test_python_shows_no_password(api: Emulator, caplog: pytest.LogCaptureFixtur
 def test_what_is_hidden() -> None:
     said = 'at "postgresql://u:p@ss@host/db?x=1", https://a.b/c@d and PASSWORD = other; mail me@example.com'
     assert hide(said) == 'at "postgresql://***@host/db?x=1", https://***@d and PASSWORD = ***; mail me@example.com'
+
+
+def test_dlt_shows_neither_password_nor_token(
+    configured: Emulator, monkeypatch: pytest.MonkeyPatch, own_folder: Path, postgres_database: str
+) -> None:
+    parts = urlsplit(postgres_database)
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres_database)
+    configured.account.create_project()
+    pipeline = dlt.pipeline("toloka", destination="postgres", dataset_name="toloka_data")
+    load(pipeline, toloka(), views=True)
+    secrets = (f"{parts.password}", "secret-token")
+    for words in (("info",), ("trace",), ("schema",), ("-v", "info"), ("-v", "trace")):
+        program = [Path(sys.executable).with_name("dlt"), "pipeline", *words[:-1], "toloka", words[-1]]
+        done = subprocess.run(program, capture_output=True, text=True, check=True)
+        assert "toloka" in done.stdout
+        assert [secret for secret in secrets if secret in done.stdout + done.stderr] == []
+    for path in own_folder.rglob("*"):
+        if path.is_file():
+            assert [secret for secret in secrets if secret.encode() in path.read_bytes()] == []
