@@ -1,6 +1,6 @@
 """The command `toloka-source`: a Toloka account in a warehouse, without a line of Python.
 
-    toloka-source demo       a local Toloka, loaded twice; no account needed
+    toloka-source demo       a local Toloka, loaded three times; no account needed
     toloka-source load       what is new in your account
     toloka-source backfill   a range of time in windows, many at once
     toloka-source emulator   the local Toloka alone
