@@ -37,7 +37,8 @@ CONNECTION = POOL = "toloka"
 
 EXTRA = (
     *("destination", "dataset", "credentials"),
-    *("environment", "filters", "rescan_after_hours", "gone_share", "max_concurrency", "strict", "table_format"),
+    *("environment", "filters", "rescan_after_hours", "gone_share", "history"),
+    *("max_concurrency", "strict", "table_format"),
 )
 """What the connection's extra may hold: where the tables go, and arguments of the source."""
 

@@ -35,7 +35,7 @@ from pydantic import Field
 from toloka_source import ENDPOINTS, ResourceReport, TolokaError, load, load_window, split_windows, toloka
 from toloka_source.destinations.secrets import without_secrets
 from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError, QuotaError, TemporaryError
-from toloka_source.tables.hints import REJECTED_ITEMS
+from toloka_source.tables.further_tables import REJECTED_ITEMS
 from toloka_source.times import parse_time
 
 

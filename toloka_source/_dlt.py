@@ -20,12 +20,13 @@ from dlt.common.destination.exceptions import DestinationException, DestinationU
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.destination.utils import resolve_merge_strategy
 from dlt.common.runtime import signals
-from dlt.common.schema.typing import TTableSchema
+from dlt.common.schema.typing import TColumnSchema, TTableSchema
 from dlt.destinations import postgres
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
+from dlt.extract.hints import HintsMeta
 from dlt.extract.items import ResolvablePipeItem, TableNameMeta
 from dlt.extract.state import get_current_pipe
 from dlt.pipeline.state_sync import force_state_extract, load_pipeline_state_from_destination
@@ -37,14 +38,17 @@ DUCKDB, POSTGRES = "dlt.destinations.duckdb", "dlt.destinations.postgres"
 # in a resource
 
 
-def past_all_steps(table: pa.Table, table_name: str) -> ResolvablePipeItem:
+def past_all_steps(table: pa.Table, table_name: str, columns: Sequence[TColumnSchema] = ()) -> ResolvablePipeItem:
     """Wrap a table so that no map, filter or limit of the user's meets it; they are made for the resource's own table.
 
     dlt's iterator takes an item that says at which step of its pipe it is; `dlt.mark.with_table_name` sends it through
     all of them.
     """
     pipe = get_current_pipe()
-    return ResolvablePipeItem(table, len(pipe) - 1, pipe, TableNameMeta(table_name))
+    meta: Any = TableNameMeta(table_name)
+    if columns:
+        meta = HintsMeta(dlt.mark.make_hints(table_name, columns=list(columns)), create_table_variant=True)
+    return ResolvablePipeItem(table, len(pipe) - 1, pipe, meta)
 
 
 def resource_states() -> Mapping[str, Mapping[str, Any]]:

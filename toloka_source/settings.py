@@ -61,6 +61,7 @@ class Settings:
         rescan_after: The age of the last whole scan that calls for another; "auto": as often as it is cheap; None for
             never.
         gone_share: The greatest share of a table's rows that may be missing at once.
+        history: Whether each version of each object is kept.
         strict: Whether to fail when an object doesn't fit its schema.
         workers: How many pages of a resource are read at once.
         table_format: The format of the tables, where the destination has a choice.
@@ -74,6 +75,7 @@ class Settings:
     filters: Mapping[str, Mapping[str, str]]
     rescan_after: timedelta | Literal["auto"] | None
     gone_share: float
+    history: bool
     strict: bool
     workers: int
     table_format: TTableFormat | None
@@ -92,6 +94,7 @@ def check_settings(
     filters: Mapping[str, Any] | None,
     rescan_after_hours: object,
     gone_share: object,
+    history: bool,  # noqa: FBT001 - as in the source's arguments
     max_concurrency: int,
     strict: bool,  # noqa: FBT001 - as in the source's arguments
     table_format: str | None,
@@ -118,6 +121,7 @@ def check_settings(
         filters=_check_filters(filters or {}),
         rescan_after=_rescan_after(rescan_after_hours),
         gone_share=_share("gone_share", gone_share),
+        history=history,
         strict=strict,
         workers=max_concurrency,
         table_format=_table_format(table_format),

@@ -13,9 +13,10 @@ from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import ENDPOINTS, Endpoint
 from toloka_source.destinations.place import current_place
 from toloka_source.settings import EPOCH, Environment, Filters, Hours, Settings, TableFormat, Time, check_settings
-from toloka_source.tables.gone import TABLE as GONE_ITEMS
-from toloka_source.tables.hints import REJECTED_ITEMS, RunHints, column_hints
-from toloka_source.tables.resource_run import Run, window_cursor
+from toloka_source.tables.cursors import window_cursor
+from toloka_source.tables.further_tables import further_tables
+from toloka_source.tables.hints import RunHints, add_tables, column_hints
+from toloka_source.tables.resource_run import Run
 
 
 @dlt.source(name="toloka")
@@ -28,6 +29,7 @@ def toloka(
     filters: Filters | None = None,
     rescan_after_hours: Hours | None = "auto",
     gone_share: float = 0.1,
+    history: bool = False,  # noqa: FBT001, FBT002 - an argument like the others
     max_concurrency: int = 8,
     strict: bool = False,  # noqa: FBT001, FBT002 - an argument like the others
     table_format: TableFormat | None = None,
@@ -53,6 +55,9 @@ def toloka(
             a number: when that was last done longer ago; 0: every run; None (in the configuration `inf`): never.
         gone_share: When a greater share of a table's rows than this, and more than 10, is missing from the whole list,
             nothing is noted as gone.
+        history: Keep each version of each object, with the time at which it was first seen, in the tables
+            `projects_history` and `trainings_history`. Switched on later, it begins with what is there then; a
+            back-fill keeps none.
         max_concurrency: How many pages of a resource are read at once; 1: one after the other.
         strict: Fail, before anything is loaded, when an object doesn't fit its schema.
         table_format: For the destination `filesystem`: "delta" (needs dlt's extra `deltalake`) makes tables whose rows
@@ -74,6 +79,7 @@ def toloka(
         filters=filters,
         rescan_after_hours=rescan_after_hours,
         gone_share=gone_share,
+        history=history,
         max_concurrency=max_concurrency,
         strict=strict,
         table_format=table_format,
@@ -83,7 +89,8 @@ def toloka(
 
 def _resource(endpoint: Endpoint, settings: Settings) -> DltResource:
     default = window_cursor(endpoint, settings.start or (EPOCH if settings.end else None), settings.end)
-    hints = RunHints(endpoint.schema)
+    tables = further_tables(endpoint.name, history=settings.history)
+    hints = RunHints(endpoint.schema, tables)
 
     def rows(cursor: incremental[datetime] = default) -> Iterator[Any]:
         place = current_place()
@@ -98,17 +105,5 @@ def _resource(endpoint: Endpoint, settings: Settings) -> DltResource:
         columns=[column_hints(field) for field in (*endpoint.schema, schemas.HASH)],
     )
     resource.apply_hints(table_format=settings.table_format)
-    for table, schema, key in (
-        (REJECTED_ITEMS, schemas.REJECTED_ITEMS, ["key"]),
-        (GONE_ITEMS, schemas.GONE_ITEMS, ["resource", "id", "gone_at"]),
-    ):
-        # the first call drops the columns that the table would have from the resource
-        for columns in ([], [column_hints(column) for column in schema]):
-            resource.apply_hints(
-                table_name=table,
-                columns=columns,
-                primary_key=key,
-                table_format=settings.table_format,
-                create_table_variant=True,
-            )
+    add_tables(resource, tables, settings.table_format)
     return resource

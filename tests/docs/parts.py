@@ -26,6 +26,7 @@ TABLES: Mapping[str, pa.Schema] = {
     **{name: endpoint.schema for name, endpoint in ENDPOINTS.items()},
     "rejected_items": schemas.REJECTED_ITEMS,
     "gone_items": schemas.GONE_ITEMS,
+    "a history": schemas.VERSION,
 }
 
 TYPE_NAMES = {

@@ -12,7 +12,7 @@ from tests.conftest import NOON, Warehouse, expected_rows, happen
 from tests.guest.features import Do, ask, assert_equal, each, merged_by, table_of, with_length
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
 from toloka_source.emulator import Account, Clock, Emulator
-from toloka_source.tables import resource_run
+from toloka_source.tables import batches
 
 pytest_plugins = ["tests.guest.fixtures"]
 
@@ -23,7 +23,7 @@ PAGE = ENDPOINTS["projects"].page_size
 def test_a_limit_promises_nothing(
     warehouse: Warehouse, account: Account, do: Do, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr(resource_run, "TABLE_ROWS", PAGE)
+    monkeypatch.setattr(batches, "TABLE_ROWS", PAGE)
     for _ in range(3 * PAGE):
         account.create_project()
     account.clock.advance(hours=1)  # so that none of them is near the cursor

@@ -72,6 +72,9 @@ class Runs:
             account.create_training(project["id"])
         for training in [item for item in account.trainings if item["status"] == "CLOSED"][:3]:
             account.start_training(training["id"])
+        for id_ in account.ids("projects")[:2]:
+            account.edit_project(id_, public_name="another name")
+        account.remove("projects", account.ids("projects")[-5])
         clock.advance(hours=1)
 
     def keep(self) -> None:
@@ -97,10 +100,29 @@ class Runs:
         account = self.api.account
         with duckdb.connect(str(self.folder / "toloka.duckdb"), read_only=True) as connection:
             for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
-                assert rows(connection, name) == expected_rows(objects, ENDPOINTS[name].schema)
+                there = set(account.ids(name))
+                found = [row for row in rows(connection, name) if row["id"] in there]
+                assert found == expected_rows(objects, ENDPOINTS[name].schema)
+                assert_history(connection, name, there)
         for left in ("normalize/extracted", "load/normalized"):
             packages = (self.folder / "dlt" / "pipelines" / "toloka" / left).glob("*/")
             assert [path for path in packages if path.is_dir()] == []
+
+
+def assert_history(connection: duckdb.DuckDBPyConnection, table: str, there: set[str]) -> None:
+    """Check that each object has its versions once, one after the other, and that what is gone is noted once."""
+    hashes = dict(connection.execute(f"SELECT id, _toloka_hash FROM toloka_data.{table}").fetchall())  # noqa: S608
+    history = f"SELECT id, _toloka_hash, valid_from, valid_to FROM toloka_data.{table}_history"  # noqa: S608
+    versions: dict[str, list[tuple[Any, ...]]] = {id_: [] for id_ in hashes}
+    for id_, *version in connection.execute(f"{history} ORDER BY id, valid_from").fetchall():
+        versions[id_].append(tuple(version))
+    for id_, found in versions.items():
+        assert found[-1][0] == hashes[id_]
+        assert (found[-1][2] is None) == (id_ in there)
+        assert [end for _, _, end in found[:-1]] == [start for _, start, _ in found[1:]]
+    if gone := hashes.keys() - there:
+        query = "SELECT id FROM toloka_data.gone_items WHERE resource = ? AND back_at IS NULL"
+        assert connection.execute(query, [table]).fetchall() == [(id_,) for id_ in gone]
 
 
 def rows(connection: duckdb.DuckDBPyConnection, table: str) -> list[dict[str, Any]]:
@@ -132,6 +154,7 @@ def runs(home: Path) -> Iterator[Runs]:
         configured = {
             "SOURCES__TOLOKA__TOKEN": "secret",
             "SOURCES__TOLOKA__BASE_URL": api.base_url,
+            "SOURCES__TOLOKA__HISTORY": "true",
             "RUNTIME__DLTHUB_TELEMETRY": "false",
             "DLT_DATA_DIR": str(home / "run" / "dlt"),
         }

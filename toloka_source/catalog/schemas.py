@@ -64,6 +64,15 @@ def more_fields_column(name: str) -> pa.Field:
 HASH: pa.Field = _column("_toloka_hash", INTEGER, "a hash of the object: another one means a change")
 """The column that each list's table has beside its own."""
 
+VERSION: pa.Schema = pa.schema(
+    [
+        _column("valid_from", TIMESTAMP, "when this version was first seen"),
+        _column("valid_after", TIMESTAMP, "when the one before it was still seen; it became this one between the two"),
+        _column("valid_to", TIMESTAMP, "when it was no longer there; null for the current one"),
+    ]
+)
+"""The columns that a table of versions has beside those of its list."""
+
 PROJECTS: pa.Schema = pa.schema(
     [
         _column("id", TEXT, "the project's id, a decimal number"),

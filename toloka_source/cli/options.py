@@ -69,6 +69,7 @@ def _load_options() -> ArgumentParser:
     add("--start-date", metavar="DATE", help="load nothing that is older, e.g. 2026-01-31 or 2026-01-31T08:00:00")
     add("--end-date", metavar="DATE", help="back-fill up to this date; the cursor stays where it is")
     add("--full", action="store_true", help="read everything again now, to find edits")
+    add("--history", action="store_true", help="keep each version of each object from now on")
     add("--progress", nargs="?", choices=PROGRESS, const="auto", default="auto", help="default: a bar on a terminal")
     return parser
 

@@ -7,6 +7,7 @@ import logging
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import dlt
 import pyarrow as pa
@@ -15,12 +16,16 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import C_DLT_LOAD_ID
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from sqlglot import exp
 
 from toloka_source import _dlt
 from toloka_source.catalog import schemas
 from toloka_source.errors import one_line
 
 log = logging.getLogger(__name__)
+
+MOST_IDS = 500
+"""So many rows are asked for by their ids; for more, the whole table is read."""
 
 _ROWS_AT_ONCE = 50_000
 
@@ -38,6 +43,12 @@ class KnownRows:
 
     ids: pa.ChunkedArray
     hashes: memoryview
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> Self:
+        """Return those of rows with an id and a hash."""
+        hashes = rows[schemas.HASH.name].drop_null().combine_chunks().sort()
+        return cls(rows[_ID.name], memoryview(hashes.buffers()[1] or b"").cast("q")[: len(hashes)])
 
     def has(self, content_hash: int) -> bool:
         """Tell whether a row has this hash; it is of the id too, so it can be of no other object."""
@@ -60,8 +71,35 @@ def known_rows(table: str, ids: Sequence[str] | None = None, *, newest: bool = F
     if newest:
         last = rows.sort_by(_LOAD_ID.name).group_by(_ID.name, use_threads=False)
         rows = last.aggregate([(schemas.HASH.name, "last")]).rename_columns([_ID.name, schemas.HASH.name])
-    hashes = rows[schemas.HASH.name].drop_null().combine_chunks().sort()
-    return KnownRows(rows[_ID.name], memoryview(hashes.buffers()[1] or b"").cast("q")[: len(hashes)])
+    return KnownRows.of(rows)
+
+
+def open_rows(
+    table: str,
+    columns: pa.Schema,
+    key: Sequence[str],
+    end: str,
+    by: str,
+    among: Sequence[str] | None,
+    *,
+    newest: bool = False,
+) -> pa.Table | None:
+    """Return the rows of a table that have no end (yet); None if the running pipeline's destination can't be asked.
+
+    Args:
+        table: The table.
+        columns: Its columns.
+        key: Those that tell its rows apart.
+        end: The one that is null.
+        by: A column that is to have one of some values.
+        among: Those values; None for any.
+        newest: Whether the table keeps what a row was before it had an end.
+    """
+    rows = rows_at(table, columns, by, among, without="" if newest else end)
+    if rows is None or not newest:
+        return rows
+    ended = rows.filter(pc.is_valid(rows[end])).select(key)
+    return rows.filter(pc.is_null(rows[end])).join(ended, list(key), join_type="left anti").select(columns.names)
 
 
 def without_known(rows: pa.Table, table: str, key: str) -> pa.Table:
@@ -70,7 +108,9 @@ def without_known(rows: pa.Table, table: str, key: str) -> pa.Table:
     return rows if known is None else rows.filter(pc.invert(pc.is_in(rows[key], known[key])))
 
 
-def rows_at(table: str, columns: pa.Schema, by: str = "", among: Sequence[str] | None = None) -> pa.Table | None:
+def rows_at(
+    table: str, columns: pa.Schema, by: str = "", among: Sequence[str] | None = None, *, without: str = ""
+) -> pa.Table | None:
     """Return columns of a table at the running pipeline's destination; None if it can't be asked.
 
     Where there is no table there are no rows; a column that it hasn't (yet) is full of nulls.
@@ -80,16 +120,18 @@ def rows_at(table: str, columns: pa.Schema, by: str = "", among: Sequence[str] |
         columns: Its columns.
         by: A column that is to have one of some values.
         among: Those values; None for any.
+        without: A column that is to be null.
     """
     pipeline, source = dlt.current.pipeline(), dlt.current.source_schema()
     schema, name = pipeline.schemas.get(source.name), source.naming.normalize_table_identifier(table)
     there = {} if schema is None or _is_dropped(name) else schema.tables.get(name, {}).get("columns", {})
-    names = {source.naming.normalize_identifier(column): column for column in columns.names}
+    normalized = source.naming.normalize_path  # an identifier has no `__`
+    names = {normalized(column): column for column in columns.names}
     known = [str(name) for name in names if name in there]
     if schema is None or not known:
         return columns.empty_table()
     try:
-        found = _read(pipeline, schema, name, known, source.naming.normalize_identifier(by), among)
+        found = _read(pipeline, schema, name, known, by and normalized(by), among, without and normalized(without))
     except (DatabaseUndefinedRelation, DestinationUndefinedEntity):
         return columns.empty_table()
     except Exception as error:  # noqa: BLE001 - whatever a driver raises: all rows go on, which is right in any case
@@ -105,15 +147,28 @@ def rows_at(table: str, columns: pa.Schema, by: str = "", among: Sequence[str] |
 
 
 def _read(
-    pipeline: dlt.Pipeline, schema: Schema, table: str, columns: Sequence[str], by: str, among: Sequence[str] | None
+    pipeline: dlt.Pipeline,
+    schema: Schema,
+    table: str,
+    columns: Sequence[str],
+    by: str,
+    among: Sequence[str] | None,
+    without: str,
 ) -> pa.Table | None:
     delta = _dlt.delta_table(pipeline, schema.name, table)
     if delta is not None:
-        wanted = None if among is None else pc.field(by).isin(list(among))
-        return delta.to_pyarrow_dataset().to_table(columns=list(columns), filter=wanted)
+        wanted = pc.field(without).is_null() if without else pc.scalar(True)  # noqa: FBT003 - all
+        if among is not None:
+            wanted &= pc.field(by).isin(list(among))
+        # by a filter of its own it compares texts with the files' statistics, which are of a type that it can't
+        batches = delta.to_pyarrow_dataset().to_batches(columns=list(columns))
+        found = [pa.Table.from_batches([batch]).filter(wanted) for batch in batches]
+        return pa.concat_tables(found) if found else None
     relation = pipeline.dataset(schema=schema).table(table).select(*columns)
     if among is not None:
         relation = relation.where(by, "in", list(among))
+    if without:
+        relation = relation.where(exp.column(without, quoted=True).is_(exp.null()))
     chunks = list(relation.iter_arrow(_ROWS_AT_ONCE))
     return pa.concat_tables(chunks) if chunks else None
 

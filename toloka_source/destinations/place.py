@@ -17,10 +17,12 @@ class Place:
     Attributes:
         digest: Tells it from all other places; holds no secret.
         caps: What the destination can do.
+        has_tables: Whether it can be asked for tables; a function can't.
     """
 
     digest: str
     caps: DestinationCapabilitiesContext
+    has_tables: bool
 
     @property
     def dialect(self) -> str | None:
@@ -54,7 +56,7 @@ def place_of(pipeline: dlt.Pipeline) -> Place:
         getattr(client.config, "bucket_url", None),
         pipeline.dataset_name,
     )
-    return Place(sha256(repr(parts).encode()).hexdigest(), client.capabilities)
+    return Place(sha256(repr(parts).encode()).hexdigest(), client.capabilities, hasattr(client, "get_storage_tables"))
 
 
 def tables_at(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[str]:

@@ -32,6 +32,7 @@ from toloka_source.loading.recovery import LAST_LOADED, NOWHERE, PLACE, drop_pen
 from toloka_source.loading.reports import resource_reports
 from toloka_source.report import LoadReport, ResourceReport
 from toloka_source.source import toloka
+from toloka_source.tables.further_tables import further_tables
 from toloka_source.tables.log_filters import quiet_package_warnings
 from toloka_source.unknown_settings import warn_of_unknown_settings
 
@@ -104,25 +105,28 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
 
 
 def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> _Loaded:
-    names = list(source.selected_resources)
     lost = [] if refresh else _lost_resources(pipeline, source)
-    runs: list[_Loaded] = []
     if lost:
+        # not by dlt's refresh, which drops all tables of a resource: what they note of the past can't be read again
         log.warning("tables of %s are gone from the destination: everything is loaded again", ", ".join(lost))
-        runs.append(_run(pipeline, source.with_resources(*lost), "drop_resources"))
-    if rest := [name for name in names if name not in lost]:
-        runs.append(_run(pipeline, source.with_resources(*rest), refresh))
-    reports = [report for reports, _ in runs for report in reports]
-    return sorted(reports, key=lambda report: names.index(report.name)), [info for _, infos in runs for info in infos]
+        _dlt.forget_tables(pipeline, source.schema.name)
+        state = dict(pipeline.state["sources"][source.name])
+        state["resources"] = {name: one for name, one in state.get("resources", {}).items() if name not in lost}
+        _dlt.set_state(pipeline, source.name, state)
+    return _run(pipeline, source, refresh)
 
 
 def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
-    """Return the resources that have a table which the state knows and the destination doesn't have."""
+    """Return the resources that have a table which the state knows and the destination doesn't have.
+
+    Further tables don't count: they have rows for some objects alone, and are made again when there is one.
+    """
     has_state = pipeline.state.get("sources", {}).get(source.name)
     if not has_state or source.schema.name not in pipeline.schemas:
         return []
     data_tables = pipeline.schemas[source.schema.name].data_tables()
     tables = {str(table["name"]): str(table["resource"]) for table in data_tables}
+    tables = {name: resource for name, resource in tables.items() if name not in further_tables(resource)}
     found = tables_at(pipeline, tables)
     lost = {resource for name, resource in tables.items() if name not in found}
     return [name for name in source.selected_resources if name in lost]

@@ -7,8 +7,7 @@ import dlt
 from dlt.extract import DltSource
 
 from toloka_source.report import ResourceReport
-from toloka_source.tables.gone import TABLE as GONE_ITEMS
-from toloka_source.tables.hints import REJECTED_ITEMS
+from toloka_source.tables.further_tables import further_tables
 from toloka_source.tables.resource_run import RUN_METRICS
 
 
@@ -21,8 +20,9 @@ def resource_reports(pipeline: dlt.Pipeline, source: DltSource) -> Iterator[Reso
     tables = pipeline.schemas[source.schema.name].tables
     for table, count in (normalized.row_counts if normalized else {}).items():
         # a table can bear any name that the user has given it
-        if table in tables and table not in (REJECTED_ITEMS, GONE_ITEMS):
-            rows[str(tables[table].get("resource"))] += count
+        resource = str(tables[table].get("resource")) if table in tables else ""
+        if table not in further_tables(resource):
+            rows[resource] += count
     steps = [step for steps in (extracted.metrics if extracted else {}).values() for step in steps]
     for name in source.selected_resources:
         for step in steps:

@@ -7,10 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toloka_source.catalog import schemas
-from toloka_source.destinations.known_rows import KnownRows
-
-_MOST_IDS = 500
-"""So many rows are asked for by their ids; for more, the whole table is read."""
+from toloka_source.destinations.known_rows import MOST_IDS, KnownRows
 
 Read = Callable[[Sequence[str] | None], KnownRows | None]
 """Returns the rows of these ids that the destination holds, or all; None if it can't be asked."""
@@ -76,7 +73,7 @@ class Changes:
 
     def _known(self, ids: pa.ChunkedArray) -> KnownRows | None:
         if self._all is None and self._read is not None:
-            if len(ids) <= _MOST_IDS:
+            if len(ids) <= MOST_IDS:
                 return self._read(ids.to_pylist()) if len(ids) else None
             self._read_all()
         return self._all

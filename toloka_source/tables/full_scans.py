@@ -55,6 +55,11 @@ class FullScans:
         """Whether there was none yet: there is nothing to go on from."""
         return _AT not in self._state
 
+    @property
+    def seen_at(self) -> datetime | None:
+        """When the last one of the same was made; None if there was none."""
+        return self._state.get(_AT) if self._state.get(_SCOPE) == self._scope else None
+
     def reason(self) -> str:
         """Return why the list is to be read whole, whatever the time is; empty if that depends on the time."""
         if self.is_first:
@@ -62,7 +67,7 @@ class FullScans:
         if self._state.get(_SCOPE) != self._scope:
             # older versions had none; rows that a wider filter lets in have no new time
             if _SCOPE in self._state:
-                return "filters, start_date or destination have changed"
+                return "filters, start_date, history or destination have changed"
             return "the last one was by an older version"
         return "rescan_after_hours is 0" if self._after == timedelta() else ""
 

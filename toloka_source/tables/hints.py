@@ -1,25 +1,45 @@
 """The hints of dlt's that a resource has: what its columns are, and what only a run tells."""
 
 import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import dlt
 import pyarrow as pa
-from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID, TColumnSchema, TTableReferenceInline, TTableSchema
+from dlt.common.schema.typing import (
+    C_DLT_ID,
+    C_DLT_LOAD_ID,
+    TColumnSchema,
+    TTableFormat,
+    TTableReferenceInline,
+    TTableSchema,
+)
 from dlt.extract import DltResource
 
 from toloka_source import _dlt
 from toloka_source.catalog import schemas
 from toloka_source.destinations.place import Place
+from toloka_source.tables.further_tables import FurtherTable
 from toloka_source.tables.unknown_fields import MORE_FIELDS
 
 log = logging.getLogger(__name__)
 
 _ROW_BY_ROW = "insert_values"
 
-REJECTED_ITEMS = "rejected_items"
-"""The table of objects that don't fit their schema."""
+
+def add_tables(resource: DltResource, tables: Mapping[str, FurtherTable], table_format: TTableFormat | None) -> None:
+    """Let a resource have further tables, which are merged."""
+    for name, table in tables.items():
+        # the first call drops the columns that the table would have from the resource
+        for columns in ([], [column_hints(column) for column in table.schema]):
+            resource.apply_hints(
+                table_name=name,
+                columns=columns,
+                primary_key=table.key,
+                table_format=table_format,
+                create_table_variant=True,
+            )
 
 
 def column_hints(field: pa.Field) -> TColumnSchema:
@@ -48,14 +68,16 @@ class Terms:
 class RunHints:
     """What only a run tells: hints that its destination and its write disposition ask for, and unknown columns."""
 
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: pa.Schema, further: Collection[str]) -> None:
         """Begin with none; one object for a resource and all its copies.
 
         Args:
             schema: The resource's own columns.
+            further: The names of its further tables.
         """
         self._schema = schema
-        self._known = {*schema.names, schemas.HASH.name, C_DLT_LOAD_ID, C_DLT_ID}
+        self._further = further
+        self._known = {*schema.names, *schemas.VERSION.names, schemas.HASH.name, C_DLT_LOAD_ID, C_DLT_ID}
         self.unknown_columns: set[str] = set()
         """The columns that the table has of fields that the schema doesn't know."""
         self._unknown: set[str] = set()
@@ -74,17 +96,17 @@ class RunHints:
             return Terms()  # dlt takes it for rows alone, which a map of the user's makes: they keep empty texts
         _refer(resource, self._schema)
         table = resource.compute_table_schema()
-        self.unknown_columns = _stored_columns(str(table["name"])) - self._known - {MORE_FIELDS}
+        self.unknown_columns = stored_columns(str(table["name"])) - self._known - {MORE_FIELDS}
         if place and place.dialect == "postgres":
             if "file_format" not in table:
                 # the CSV that dlt would load makes NULL of an empty text
                 self._has_format = True
-                _set_format(resource, _ROW_BY_ROW)
+                self._set_format(resource, _ROW_BY_ROW)
         elif self._has_format and table.get("file_format") == _ROW_BY_ROW:
             # it ran into PostgreSQL before: dlt keeps the hint in the resource, and in the schema of the source
             self._has_format = False
-            _set_format(resource, "")
-            _forget_format(str(table["name"]), REJECTED_ITEMS)
+            self._set_format(resource, "")
+            _forget_format(str(table["name"]), *self._further)
         merges = place is None or _is_merged(resource.name, table, place)
         if table.get("x-merge-strategy") == "scd2":
             has_key = any(column.get("merge_key") for column in table["columns"].values())
@@ -97,18 +119,21 @@ class RunHints:
             return Terms()
         return Terms(table=str(table["name"]), newest=not merges or disposition == "append")
 
-    def with_unknown_columns(self, table: pa.Table, resource: str) -> object:
-        """Return the table, with hints for the columns that the schema doesn't know; they are logged once a run."""
+    def of_unknown_columns(self, table: pa.Table, resource: str) -> list[TColumnSchema]:
+        """Return the hints for the columns that the schema doesn't know; they are logged once a run."""
         unknown = [field for field in table.schema if field.name not in self._known]
-        if not unknown:
-            return table
         if new := sorted({field.name for field in unknown} - self._unknown):
             self._unknown |= set(new)
             log.warning("%s: fields that are not documented: %s", resource, ", ".join(new))
-        return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=[column_hints(field) for field in unknown]))
+        return [column_hints(field) for field in unknown]
+
+    def _set_format(self, resource: DltResource, file_format: Any) -> None:  # noqa: ANN401 - dlt's, or "" for none
+        resource.apply_hints(file_format=file_format)
+        for table in self._further:
+            resource.apply_hints(table_name=table, file_format=file_format, create_table_variant=True)
 
 
-def _stored_columns(table: str) -> set[str]:
+def stored_columns(table: str) -> set[str]:
     """Return the columns that a table has, as far as dlt knows."""
     schema = dlt.current.source_schema()
     return set(schema.tables.get(schema.naming.normalize_table_identifier(table), {}).get("columns", {}))
@@ -136,11 +161,6 @@ def _forget_format(*tables: str) -> None:
     schema = dlt.current.source_schema()
     for name in tables:
         schema.tables.get(schema.naming.normalize_table_identifier(name), {}).pop("file_format", None)
-
-
-def _set_format(resource: DltResource, file_format: Any) -> None:  # noqa: ANN401 - dlt's, or "" for none
-    resource.apply_hints(file_format=file_format)
-    resource.apply_hints(table_name=REJECTED_ITEMS, file_format=file_format, create_table_variant=True)
 
 
 def _is_merged(name: str, table: TTableSchema, place: Place) -> bool:

@@ -6,7 +6,7 @@ the last row was taken: a run that ends early has promised nothing.
 """
 
 import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -21,7 +21,7 @@ from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.sources import incremental
 
 from toloka_source import _dlt
-from toloka_source.api.client import Client, Item, Page
+from toloka_source.api.client import Client, Page
 from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import Endpoint
 from toloka_source.destinations.known_rows import known_rows, without_known
@@ -31,18 +31,18 @@ from toloka_source.scan.pages import scan
 from toloka_source.settings import EPOCH, Settings
 from toloka_source.tables.arrow import Rejected, rejected_table, to_table
 from toloka_source.tables.background import run_ahead
+from toloka_source.tables.batches import batches
 from toloka_source.tables.changes import Changes
-from toloka_source.tables.full_scans import LAG, FullScans
-from toloka_source.tables.gone import TABLE as GONE_ITEMS
+from toloka_source.tables.cursors import has_our_terms
+from toloka_source.tables.full_scans import FullScans
+from toloka_source.tables.further_tables import GONE_ITEMS, REJECTED_ITEMS, history_of
 from toloka_source.tables.gone import absences
-from toloka_source.tables.hints import REJECTED_ITEMS, RunHints, Terms
+from toloka_source.tables.hints import RunHints, Terms
+from toloka_source.tables.history import History
 from toloka_source.tables.log_filters import silence_json_warning
 from toloka_source.window import Window
 
 log = logging.getLogger(__name__)
-
-TABLE_ROWS = 5_000
-"""Pages are put together to tables of about so many rows: a table costs dlt the same, whatever its size."""
 
 RUN_METRICS = "run"
 """Where a resource's metrics in dlt's trace hold what its run did."""
@@ -52,25 +52,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 _START = "start_date"
 """Where a resource's state holds the start date that is in force."""
-
-
-def window_cursor(endpoint: Endpoint, start: datetime | None, end: datetime | None) -> incremental[datetime]:
-    """Return the cursor of a resource: what dlt keeps of it in the state, in the terms of the API's own filters."""
-    return incremental[datetime](
-        endpoint.cursors[-1],
-        initial_value=start,
-        end_value=end,
-        lag=LAG.total_seconds(),
-        range_start="open",
-        range_end="closed",
-        allow_external_schedulers=False,
-    )
-
-
-def _has_our_terms(cursor: incremental[datetime], endpoint: Endpoint) -> bool:
-    """Tell whether the cursor is `window_cursor`'s; one that the user has set goes by dlt's rules, row by row."""
-    terms = (cursor.cursor_path, cursor.lag, cursor.range_start, cursor.range_end)
-    return terms == (endpoint.cursors[-1], LAG.total_seconds(), "open", "closed")
 
 
 class Run:
@@ -102,7 +83,7 @@ class Run:
         self._client = client
         self._hints = hints
         self._place = place
-        self._is_pushed_down = _has_our_terms(cursor, endpoint)
+        self._is_pushed_down = has_our_terms(cursor, endpoint)
         self._is_backfill = cursor.end_value is not None
         self._keeps_state = self._is_pushed_down and not self._is_backfill
         # dlt writes the state as soon as somebody asks for it
@@ -110,7 +91,7 @@ class Run:
         cursor_state = cursor.get_state()
         self._last_value: datetime | None = cursor_state["last_value"]
         self._start: datetime | None = settings.start or self._state.get(_START, cursor_state["initial_value"])
-        scope = (place and place.digest, sorted(self._filters.items()), self._start)
+        scope = (place and place.digest, sorted(self._filters.items()), self._start, *["history"][: settings.history])
         self._full_scans = FullScans(
             state=self._state,
             others=_dlt.resource_states() if self._keeps_state else {},
@@ -123,6 +104,7 @@ class Run:
         self._as_of = EPOCH  # until the first page was read
         self._kind, self._reason = "increment", ""
         self._changes = Changes(None, is_whole=False)
+        self._history: History | None = None
         self._rejected: list[Rejected] = []
         self._objects = 0
 
@@ -154,12 +136,18 @@ class Run:
         if self._is_pushed_down:
             self._cursor.advance(None)  # type: ignore[arg-type] # documented: only to pass all rows
         has_rows = False
-        for table in self._new_rows(metrics):
+        for table, moment in self._built(metrics):
             if table is None:
                 yield None
-            elif table.num_rows:
+                continue
+            versions = self._history.versions(table, moment) if self._history else None
+            if versions is not None and versions.num_rows:
                 has_rows = True
-                yield self._for_dlt(table)
+                yield self._further(history_of(self._endpoint.name), versions)
+            rows = self._changes.new_rows(table)
+            if rows.num_rows:
+                has_rows = True
+                yield self._for_dlt(rows)
                 # else the memory of tables that were written stays with the threads that made them: 40 MB and more
                 pa.default_memory_pool().release_unused()
         # an empty account gets its tables too, and the first window of a back-fill makes them for those beside it
@@ -168,7 +156,7 @@ class Run:
         metrics |= self._changes.counts()
         for name, further in self._further_tables(metrics):
             has_rows = True
-            yield _dlt.past_all_steps(_with_load_id(further), name)
+            yield self._further(name, further)
         if self._keeps_state and (has_rows or self._window.whole):
             self._cursor.advance(self._as_of)
             if self._window.whole:
@@ -176,22 +164,22 @@ class Run:
                 pages = -(-self._objects // self._endpoint.page_size)
                 self._full_scans.note(self._as_of, self._client.requests, pages)
 
-    def _new_rows(self, metrics: dict[str, Any]) -> Iterator[pa.Table | None]:
-        """Yield the rows that are new or have changed (None: not yet); keep the objects that don't fit."""
+    def _built(self, metrics: dict[str, Any]) -> Iterator[tuple[pa.Table | None, datetime]]:
+        """Yield the tables of what is read (None: not yet), and when that was; keep the objects that don't fit."""
         for built in run_ahead(self._read(), _TABLES_AHEAD, self._client.close):
             if built is None:
-                yield None
+                yield None, EPOCH
                 continue
-            table, misfits = built
+            table, misfits, moment = built
             if not self._objects:
-                self._changes = self._compare()
+                self._compare()
             self._objects += table.num_rows + len(misfits)
             self._rejected += misfits
             metrics["rejected"] = len(self._rejected)
             if misfits and self._settings.strict:
                 first = misfits[0]
                 raise RejectedItemsError(f"{self._endpoint.name}: id {first.id}, {first.field}: {first.reason}")
-            yield self._changes.new_rows(table)
+            yield table, moment
 
     def _further_tables(self, metrics: dict[str, Any]) -> Iterator[tuple[str, pa.Table]]:
         """Yield what goes to other tables: objects that don't fit, and what is gone."""
@@ -208,26 +196,35 @@ class Run:
             known, met = compared
             others = pa.array([misfit.id.strip('"') for misfit in self._rejected if misfit.id], pa.string())
             met = pa.chunked_array([*met.chunks, others], pa.string())
-            gone = absences(name, known, met, self._as_of, self._settings.gone_share)
+            newest = self._terms.newest
+            gone = absences(name, known, met, self._as_of, self._settings.gone_share, newest=newest)
             if gone is not None and gone.num_rows:
                 metrics["gone"] = gone["back_at"].null_count
                 yield GONE_ITEMS, gone
+            ended = self._history and gone is not None and self._history.gone(met, self._as_of)
+            if ended and ended.num_rows:
+                yield history_of(name), ended
 
-    def _compare(self) -> Changes:
+    def _compare(self) -> None:
         """Begin to compare what is read with what the destination holds."""
-        terms = self._terms
+        terms, is_whole = self._terms, self._window.whole
         if terms.table is None or not self._keeps_state:
-            return Changes(None, is_whole=False)
-        return Changes(partial(known_rows, terms.table, newest=terms.newest), is_whole=self._window.whole)
+            return
+        self._changes = Changes(partial(known_rows, terms.table, newest=terms.newest), is_whole=is_whole)
+        if self._settings.history and not (self._place and self._place.has_tables):
+            log.warning("%s: a destination that has no tables gets no history", self._endpoint.name)
+        elif self._settings.history:
+            seen_at = self._full_scans.seen_at
+            self._history = History(self._endpoint.name, seen_at, is_whole=is_whole, newest=terms.newest)
 
-    def _read(self) -> Generator[tuple[pa.Table, list[Rejected]]]:
+    def _read(self) -> Generator[tuple[pa.Table, list[Rejected], datetime]]:
         """Read the window and build its tables; this runs in a thread of its own."""
         self._window, self._as_of, pages = self._open()
-        for items in _batches(pages):
-            is_jsonb = self._place is not None and self._place.is_jsonb
-            yield to_table(
-                items, self._endpoint.schema, self._normalize, is_jsonb=is_jsonb, there=self._hints.unknown_columns
-            )
+        is_jsonb = self._place is not None and self._place.is_jsonb
+        there = self._hints.unknown_columns
+        for items, moment in batches(pages):
+            table, misfits = to_table(items, self._endpoint.schema, self._normalize, is_jsonb=is_jsonb, there=there)
+            yield table, misfits, moment
 
     @property
     def _is_increment(self) -> bool:
@@ -274,18 +271,14 @@ class Run:
             versions = [f"{one:x}" for one in table[schemas.HASH.name].cast(pa.int64()).to_pylist()]
             column = pa.field(C_DLT_ID, schemas.TEXT, nullable=False)
             table = table.append_column(column, pa.array(versions, schemas.TEXT))
-        return self._hints.with_unknown_columns(_with_load_id(table), self._endpoint.name)
+        unknown = self._hints.of_unknown_columns(table, self._endpoint.name)
+        table = _with_load_id(table)
+        return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=unknown)) if unknown else table
 
-
-def _batches(pages: Iterable[Page]) -> Iterator[list[Item]]:
-    """Put the objects of pages together to some thousands; one batch at least, even if it is empty."""
-    items: list[Item] = []
-    for page in pages:
-        if len(items) >= TABLE_ROWS:
-            yield items
-            items = []
-        items += page.items
-    yield items
+    def _further(self, name: str, table: pa.Table) -> object:
+        is_of_objects = name == history_of(self._endpoint.name)
+        unknown = self._hints.of_unknown_columns(table, self._endpoint.name) if is_of_objects else []
+        return _dlt.past_all_steps(_with_load_id(table), name, unknown)
 
 
 def _with_load_id(table: pa.Table) -> pa.Table:

@@ -45,7 +45,7 @@ def unknown_columns(
     Returns:
         The columns, and the fields that have none because there are so many.
     """
-    taken = {normalize(name) for name in (*schema.names, MORE_FIELDS)}
+    taken = {normalize(name) for name in (*schema.names, *schemas.VERSION.names, MORE_FIELDS)}
     names = {place: normalize(place.column) if place.column else "" for place in unknown}
     # a field that needs no other name comes before those that do
     for place in sorted(names, key=lambda place: (names[place] != place.column, place.column, place.name)):
