@@ -83,8 +83,8 @@ def test_the_page_says_what_the_account_has(attach: Callable[[Emulator], Place],
     states = Counter(
         words(training["status"])
         + (
-            f": {words(training['close_reason']).lower()}"
-            if not training["is_open"] and training["close_reason"]
+            f": {words(training['last_close_reason']).lower()}"
+            if not training["is_open"] and training["last_close_reason"]
             else ""
         )
         for training in trainings

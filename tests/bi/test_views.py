@@ -285,6 +285,7 @@ def test_loads_has_a_row_for_each_run(place: Place, clock: Clock) -> None:
     hours = [0, 0, 1, 1, 2, 2, 1]  # a back-fill doesn't tell what else there is
     for row, hour in zip(rows, hours, strict=True):
         assert row["data_until"] == NOON + timedelta(hours=hour)
+        assert row["full_read_at"] == NOON
         assert before < row["loaded_at"] < datetime.now(UTC)
         assert 0 < row["seconds"] < 600
         assert row["pipeline"] == "toloka"
@@ -302,8 +303,55 @@ def test_loads_has_a_row_for_each_run(place: Place, clock: Clock) -> None:
     assert [row["load_id"] is None for row in rows] == [False, True, False, False]
     ids = [row["load_id"] for row in place.ask("SELECT load_id FROM toloka_data._dlt_loads ORDER BY 1")]
     assert [row["load_id"] for row in rows if row["load_id"]] == ids
-    place.load()
+    place.load(rescan_after_hours=0)
     assert max(row["data_until"] for row in place.view("loads")) == NOON + timedelta(hours=2)
+    assert sorted(row["full_read_at"] for row in place.view("loads"))[-3:] == [NOON, *[NOON + timedelta(hours=2)] * 2]
+
+
+def test_rejected_has_a_row_for_each_object_that_does_not_fit(place: Place) -> None:
+    place.load()
+    assert place.view("rejected") == []
+    project = place.api.account.create_project(sensitive="maybe")
+    before = datetime.now(UTC)
+    place.load()
+    (row,) = place.view("rejected")
+    assert before < row.pop("rejected_at") < datetime.now(UTC)
+    wanted = {"resource": "projects", "id": project["id"], "field": "sensitive"}
+    assert row == wanted | {"reason": place.one("SELECT reason FROM toloka_data.rejected_items")}
+
+
+def gone(place: Place) -> list[str]:
+    """Return the ids of what the views say is gone."""
+    return [row[f"{view}_id"] for view in ("project", "training") for row in place.view(f"{view}s") if row["is_gone"]]
+
+
+def test_what_the_account_no_longer_has(place: Place, clock: Clock) -> None:
+    account = place.api.account
+    fill(account)
+    place.load()
+    assert gone(place) == []  # there is no table of absences
+    project, training = account.projects[3], account.trainings[5]
+    for _ in range(2):  # an absence that is over counts no more, another one does
+        account.remove("projects", project["id"])
+        clock.advance(hours=1)
+        place.load(rescan_after_hours=0)
+        assert gone(place) == [project["id"]]
+        account.add("projects", project)
+        clock.advance(hours=1)
+        place.load(rescan_after_hours=0)
+        assert_views_show_the_account(place)
+    account.remove("trainings", training["id"])
+    clock.advance(hours=1)
+    place.load(rescan_after_hours=0)
+    assert gone(place) == [training["id"]]
+    # as where rows are only added
+    place.ask(
+        """
+        INSERT INTO toloka_data.gone_items (resource, id, gone_at, back_at, _dlt_load_id)
+        SELECT resource, id, gone_at, gone_at, _dlt_load_id FROM toloka_data.gone_items WHERE back_at IS NULL
+        """
+    )
+    assert gone(place) == []
 
 
 OLD_LOADS = """
@@ -650,6 +698,7 @@ def test_a_role_that_may_make_no_schema(
 
 def test_readers_need_no_right_but_that_to_the_views(api: Emulator, postgres_place: Place, guest: str) -> None:
     fill(api.account)
+    api.account.create_project(sensitive="maybe")
     postgres_place.load()
     role = urlsplit(guest).username
     postgres_place.ask(

@@ -191,6 +191,7 @@ def projects_of(account: Account) -> list[Row]:
                 "trainings": len(trainings),
                 "last_training_start": max(starts, default=None),
                 "private_comment": project.get("private_comment"),
+                "is_gone": False,
             }
         )
     return rows
@@ -217,18 +218,19 @@ def trainings_of(account: Account, now: datetime) -> list[Row]:
                 "created_at": moment(training.get("created")),
                 "last_started_at": started,
                 "last_stopped_at": stopped,
-                "close_reason": training.get("last_close_reason"),
+                "last_close_reason": training.get("last_close_reason"),
                 "days_since_last_start": (now - started).days if started else None,
                 "open_hours": (end - started).total_seconds() / 3600 if started and end else None,
                 "assignment_max_duration_seconds": training.get("assignment_max_duration_seconds"),
                 "tasks_per_suite": training.get("training_tasks_in_task_suite_count"),
                 "suites_to_pass": training.get("task_suites_required_to_pass"),
                 "retry_after_days": training.get("retry_training_after_days"),
-                "mixes_tasks": training.get("mix_tasks_in_creation_order"),
+                "in_upload_order": training.get("mix_tasks_in_creation_order"),
                 "shuffles_tasks": training.get("shuffle_tasks_in_task_suite"),
                 "adult_content": training.get("may_contain_adult_content"),
                 "inherits_instructions": training.get("inherited_instructions"),
                 "owner_id": at(training, "owner", "id"),
+                "is_gone": False,
             }
         )
     return rows

@@ -46,7 +46,7 @@ def expected(projects: Items, trainings: Items, names: Mapping[str, str]) -> Fig
         "Projects created per month": Counter((_month(item["created"]), item["status"]) for item in projects),
         "Trainings started per month": Counter((_month(item["last_started"]), item["status"]) for item in started),
         "Trainings by state and last close reason": Counter(
-            (item["status"], item.get("last_close_reason", "never closed")) for item in trainings
+            (item["status"], item.get("last_close_reason", "no reason given")) for item in trainings
         ),
         "Fields per project": Counter((_fields(project), "projects") for project in projects),
         "Quality rules by collector": Counter(

@@ -56,7 +56,7 @@ _QUERIES = {
     "training_states": """
         SELECT
             left(status, 60) AS status,
-            CASE WHEN NOT is_open THEN left(close_reason, 60) END AS reason,
+            CASE WHEN NOT is_open THEN left(last_close_reason, 60) END AS reason,
             count(*) AS trainings
         FROM toloka_bi.trainings GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 12
     """,

@@ -20,6 +20,7 @@ _PROJECT = (
     ("project_name", TEXT, "the project's name, as Tolokers see it"),
     ("project_status", TEXT, "`ACTIVE` or `ARCHIVED`"),
 )
+_IS_GONE = ("is_gone", BOOLEAN, "whether the account no longer has it, as of the last read of the whole list")
 _LOADED_AT = ("loaded_at", TIMESTAMP, "when this row was loaded the last time")
 
 VIEWS: dict[str, pa.Schema] = {
@@ -43,6 +44,7 @@ VIEWS: dict[str, pa.Schema] = {
         ("trainings", INTEGER, "how many trainings it has"),
         ("last_training_start", TIMESTAMP, "when one of its trainings was started the last time"),
         ("private_comment", TEXT, "comment that only the requester sees"),
+        _IS_GONE,
         _LOADED_AT,
     ),
     "trainings": _view(
@@ -53,20 +55,29 @@ VIEWS: dict[str, pa.Schema] = {
         ("status", TEXT, "`OPEN`, `CLOSED`, `LOCKED` or `ARCHIVED`"),
         ("is_open", BOOLEAN, "whether the status is `OPEN`"),
         ("created_at", TIMESTAMP, "when the training was created"),
-        ("last_started_at", TIMESTAMP, "when it was started the last time, if ever"),
+        (
+            "last_started_at",
+            TIMESTAMP,
+            "when it was started the last time, if ever; earlier starts aren't known",
+        ),
         ("last_stopped_at", TIMESTAMP, "when it was stopped the last time, if ever"),
-        ("close_reason", TEXT, "why it was closed the last time, such as `MANUAL` or `EXPIRED`"),
+        (
+            "last_close_reason",
+            TEXT,
+            "why it was closed the last time, such as `MANUAL` or `EXPIRED`; it may be open again since",
+        ),
         ("days_since_last_start", INTEGER, "whole days since it was started the last time"),
         ("open_hours", DOUBLE, "hours it is open now, or was open the last time"),
         ("assignment_max_duration_seconds", INTEGER, "time for one task suite, in seconds"),
         ("tasks_per_suite", INTEGER, "tasks in one task suite"),
         ("suites_to_pass", INTEGER, "task suites to complete to pass"),
         ("retry_after_days", INTEGER, "days until the training may be taken again"),
-        ("mixes_tasks", BOOLEAN, "whether tasks come in the order of upload"),
+        ("in_upload_order", BOOLEAN, "whether tasks come in the order of upload"),
         ("shuffles_tasks", BOOLEAN, "whether tasks are shuffled in a task suite"),
         ("adult_content", BOOLEAN, "whether the tasks may hold adult content"),
         ("inherits_instructions", BOOLEAN, "whether the project's instructions are used"),
         ("owner_id", TEXT, "the requester's id"),
+        _IS_GONE,
         _LOADED_AT,
     ),
     "project_fields": _view(
@@ -107,9 +118,26 @@ VIEWS: dict[str, pa.Schema] = {
         ("rejected_rows", INTEGER, "objects that didn't fit and are in `rejected_items`"),
         ("requests", INTEGER, "requests to Toloka"),
         ("seconds", DOUBLE, "how long the load took, with all its lists"),
-        ("data_until", TIMESTAMP, "the moment up to which the table was complete when it was done"),
+        (
+            "data_until",
+            TIMESTAMP,
+            "what was created or started up to this moment is in the table; other changes are up to `full_read_at`",
+        ),
+        (
+            "full_read_at",
+            TIMESTAMP,
+            "when the whole list was last read: all changes up to this moment are in the table",
+        ),
         ("load_id", TEXT, "dlt's id of what it brought; empty if that was nothing"),
         ("pipeline", TEXT, "the pipeline's name"),
+    ),
+    "rejected": _view(
+        "Objects that didn't fit, one a row; the whole object is in the table `rejected_items`",
+        ("resource", TEXT, "the list: `projects` or `trainings`"),
+        ("id", TEXT, "the object's id"),
+        ("field", TEXT, "the first field that doesn't fit"),
+        ("reason", TEXT, "why it doesn't fit"),
+        ("rejected_at", TIMESTAMP, "when it was read"),
     ),
 }
 

@@ -19,6 +19,8 @@ from toloka_source.bi.view_schemas import DOUBLE, RUNS, VIEWS
 from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError
+from toloka_source.tables.gone import TABLE as GONE_ITEMS
+from toloka_source.tables.hints import REJECTED_ITEMS
 
 DATASET = "toloka_bi"
 """The dataset, or schema, that holds the views and nothing else, unless another name is given."""
@@ -31,6 +33,8 @@ _TABLES: Mapping[str, Sequence[pa.Field]] = {
     **{name: [*endpoint.schema, _LOAD_ID] for name, endpoint in ENDPOINTS.items()},
     LOADS_TABLE_NAME: [pa.field("load_id", schemas.TEXT), pa.field("inserted_at", schemas.TIMESTAMP)],
     RUNS_TABLE: [*RUNS],
+    REJECTED_ITEMS: [*schemas.REJECTED_ITEMS],
+    GONE_ITEMS: [*schemas.GONE_ITEMS],
 }
 """What a view can read."""
 

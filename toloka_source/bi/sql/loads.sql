@@ -13,6 +13,9 @@ SELECT
     max(complete_until) OVER (
         PARTITION BY resource ORDER BY loaded_at ROWS UNBOUNDED PRECEDING
     ) AS data_until,
+    max(CASE WHEN kind IN ('first', 're-scan') THEN complete_until END) OVER (
+        PARTITION BY resource ORDER BY loaded_at ROWS UNBOUNDED PRECEDING
+    ) AS full_read_at,
     load_id,
     pipeline
 FROM _toloka_loads

@@ -9,7 +9,7 @@ SELECT
     training.created AS created_at,
     training.last_started AS last_started_at,
     training.last_stopped AS last_stopped_at,
-    training.last_close_reason AS close_reason,
+    training.last_close_reason,
     CAST(trunc((extract(epoch FROM now()) - extract(epoch FROM training.last_started)) / 86400) AS bigint)
         AS days_since_last_start,
     -- one that was stopped before it was last started, and isn't open, says nothing of that time
@@ -26,11 +26,15 @@ SELECT
     training.training_tasks_in_task_suite_count AS tasks_per_suite,
     training.task_suites_required_to_pass AS suites_to_pass,
     training.retry_training_after_days AS retry_after_days,
-    training.mix_tasks_in_creation_order AS mixes_tasks,
+    training.mix_tasks_in_creation_order AS in_upload_order,
     training.shuffle_tasks_in_task_suite AS shuffles_tasks,
     training.may_contain_adult_content AS adult_content,
     training.inherited_instructions AS inherits_instructions,
     training.owner__id AS owner_id,
+    -- an absence that is over has two rows where rows are only added
+    training.id IN (
+        SELECT id FROM gone_items WHERE resource = 'trainings' GROUP BY id, gone_at HAVING max(back_at) IS NULL
+    ) AS is_gone,
     package.loaded_at
 FROM trainings AS training
 LEFT JOIN projects AS project ON project.id = training.project_id

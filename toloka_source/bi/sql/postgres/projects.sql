@@ -31,6 +31,10 @@ SELECT
     coalesce(training.trainings, 0) AS trainings,
     training.last_training_start,
     project.private_comment,
+    -- an absence that is over has two rows where rows are only added
+    project.id IN (
+        SELECT id FROM gone_items WHERE resource = 'projects' GROUP BY id, gone_at HAVING max(back_at) IS NULL
+    ) AS is_gone,
     package.loaded_at
 FROM projects AS project
 -- OFFSET 0: so that each part is taken out once
