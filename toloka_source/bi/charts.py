@@ -1,6 +1,12 @@
-"""The charts of the page that `--report` writes: rows in, Vega-Lite out."""
+"""The charts of the page that `--report` writes: rows in, Vega-Lite out.
 
+Colours are the page's own (`page.html`): what reads `var(--...)` is another colour in the dark.
+"""
+
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import count
 from typing import Any
 
 import altair as alt
@@ -8,17 +14,17 @@ import altair as alt
 Row = Mapping[str, Any]
 Spec = dict[str, Any]
 
-_BLUE = "#2f6fdb"
+_BLUE = "var(--blue)"
 _COLOURS = {
     "Active": _BLUE,
-    "Open": "#159a6c",
-    "Closed": "#7d8ca3",
-    "Locked": "#e0912f",
-    "Archived": "#c9d1dc",
+    "Open": "var(--green)",
+    "Closed": "var(--slate)",
+    "Locked": "var(--orange)",
+    "Archived": "var(--grey)",
     "Input": _BLUE,
-    "Output": "#93b7f3",
+    "Output": "var(--pale-blue)",
 }
-_UNKNOWN = "#a77bca"
+_UNKNOWN = "var(--purple)"
 """The colour of a status that the API doesn't document."""
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
@@ -54,19 +60,27 @@ def words(value: object) -> str:
 
 
 def _months(rows: Sequence[Row], what: str, title: str) -> Spec:
-    values = [{"month": f"{row['month']}", "status": words(row["status"]), what: row[what]} for row in rows]
+    values = [{"month": _month(row["month"]), "status": words(row["status"]), what: row[what]} for row in rows]
     domain = _domain("status", values)
+    totals: Counter[str] = Counter()
     for value in values:
         value["place"] = domain.index(value["status"])  # in its bar, as in the legend
+        totals[value["month"]] += value[what]
+    months = _months_between(rows[0]["month"], rows[-1]["month"])
+    labels = [month for month in months if month.month in _LABELLED or len(months) <= len(_LABELLED) * 4]
+    axis = alt.Axis(
+        grid=False, values=[_month(month) for month in labels], labelAngle=0, labelOverlap=True, labelPadding=10
+    )
     chart = alt.Chart(alt.InlineData(values=values)).mark_bar(cornerRadius=1)
     return _spec(
         chart.encode(
-            x=alt.X("utcyearmonth(month):T", title=None, axis=alt.Axis(grid=False, format="%b %Y", labelOverlap=True)),
-            y=alt.Y(f"sum({what}):Q", title=title, axis=alt.Axis(tickMinStep=1, format=",d")),
+            # a band for each month, which its label is under the middle of
+            x=alt.X("month:O", title=None, scale=alt.Scale(domain=[_month(month) for month in months]), axis=axis),
+            y=_height(f"sum({what}):Q", title, max(totals.values())),
             color=_colour("status", values),
             order="place:Q",
             tooltip=[
-                alt.Tooltip("utcyearmonth(month):T", title="Month", format="%B %Y"),
+                alt.Tooltip("month:O", title="Month"),
                 alt.Tooltip("status:N", title="Status"),
                 alt.Tooltip(f"{what}:Q", title=title, format=","),
             ],
@@ -75,10 +89,37 @@ def _months(rows: Sequence[Row], what: str, title: str) -> Spec:
     )
 
 
+_LABELLED = (1, 7)
+"""The months that have labels, where there are too many for all."""
+
+
+def _month(day: date) -> str:
+    return f"{day:%b %Y}"
+
+
+def _months_between(first: date, last: date) -> list[date]:
+    """Return the first days of all months, those of the first and the last too."""
+    numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    return [date(number // 12, number % 12 + 1, 1) for number in numbers]
+
+
+def _height(field: str, title: str, most: int) -> alt.Y:
+    """Return an axis that has a line at its top, which no bar passes."""
+    step = next(step for step in (digit * 10**power for power in count() for digit in (1, 2, 5)) if step * 6 >= most)
+    lines = list(range(0, most + step, step))
+    return alt.Y(
+        field,
+        title=title,
+        scale=alt.Scale(domain=[0, lines[-1]], nice=False),
+        axis=alt.Axis(values=lines, format=",d"),
+    )
+
+
 def _state(row: Row) -> Row:
-    status = words(row["status"])
-    name = f"{status}: {words(row['reason']).lower()}" if row["reason"] else status
-    return {"name": name, "status": status, "trainings": row["trainings"]}
+    status, reason = words(row["status"]), row["reason"]
+    # a status alone would look like the sum of all its reasons
+    why = "" if row["is_open"] else f": {words(reason).lower() if reason else 'no reason given'}"
+    return {"name": f"{status}{why}", "status": status, "trainings": row["trainings"]}
 
 
 def _ranking(rows: Sequence[Row], what: str, title: str, *details: alt.Tooltip) -> Spec:
@@ -90,7 +131,7 @@ def _ranking(rows: Sequence[Row], what: str, title: str, *details: alt.Tooltip) 
     )
     colour = _colour("status", rows, legend=False) if "status" in rows[0] else alt.value(_BLUE)
     bars = chart.mark_bar(cornerRadiusEnd=2, height={"band": 0.72}).encode(color=colour)
-    numbers = chart.mark_text(align="left", dx=5, color="#45526a").encode(text=alt.Text(f"{what}:Q", format=","))
+    numbers = chart.mark_text(align="left", dx=5, color="var(--label)").encode(text=alt.Text(f"{what}:Q", format=","))
     return _spec(bars + numbers, min(_HEIGHT + 50, 44 * len(rows)))
 
 
@@ -104,10 +145,10 @@ def _fields(rows: Sequence[Row]) -> Spec:
                 "fields:O",
                 title="Fields of a task",
                 scale=alt.Scale(domain=[_number(number) for number in range(most + 1)]),
-                axis=alt.Axis(labelAngle=0),
+                axis=alt.Axis(labelAngle=0, labelPadding=10),
             ),
             xOffset="direction:N",
-            y=alt.Y("projects:Q", title="Projects", axis=alt.Axis(tickMinStep=1, format=",d")),
+            y=_height("projects:Q", "Projects", max(row["projects"] for row in rows)),
             color=_colour("direction", values),
             tooltip=[
                 alt.Tooltip("fields:O", title="Fields"),
@@ -134,7 +175,7 @@ def _colour(column: str, rows: Sequence[Row], *, legend: bool = True) -> alt.Col
         f"{column}:N",
         title=None,
         scale=alt.Scale(domain=domain, range=[_COLOURS.get(name, _UNKNOWN) for name in domain]),
-        legend=alt.Legend(orient="top", offset=4) if legend else None,
+        legend=alt.Legend(orient="top", offset=12) if legend else None,
     )
 
 
@@ -152,16 +193,16 @@ def _spec(chart: alt.Chart | alt.LayerChart, height: int) -> Spec:
         .configure_axis(
             domain=False,
             ticks=False,
-            gridColor="#e8ecf2",
-            labelColor="#45526a",
+            gridColor="var(--line)",
+            labelColor="var(--label)",
             labelFontSize=12,
             labelPadding=6,
-            titleColor="#6b7890",
+            titleColor="var(--soft)",
             titleFontSize=12,
             titleFontWeight="normal",
             titlePadding=10,
         )
-        .configure_legend(labelColor="#45526a", labelFontSize=12, symbolType="square")
+        .configure_legend(labelColor="var(--label)", labelFontSize=12, symbolType="square")
         .configure_text(fontSize=12)
         .to_dict()
     )

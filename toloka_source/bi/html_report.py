@@ -56,12 +56,15 @@ _QUERIES = {
     "training_states": """
         SELECT
             left(status, 60) AS status,
+            is_open,
             CASE WHEN NOT is_open THEN left(last_close_reason, 60) END AS reason,
             count(*) AS trainings
-        FROM toloka_bi.trainings GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 12
+        FROM toloka_bi.trainings GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 3 LIMIT 12
     """,
     "stalest": """
-        SELECT left(training_name, 120) AS training, left(project_name, 120) AS project, days_since_last_start AS days
+        SELECT
+            training_id, left(training_name, 120) AS training, project_id, left(project_name, 120) AS project,
+            days_since_last_start AS days
         FROM toloka_bi.trainings WHERE is_open ORDER BY last_started_at NULLS LAST, training_id LIMIT 7
     """,
     "fields": """
@@ -80,7 +83,8 @@ _QUERIES = {
     "loads": """
         SELECT
             loaded_at AT TIME ZONE 'UTC' AS loaded_at, resource, kind, new_rows, changed_rows, unchanged_rows,
-            gone_rows, rejected_rows, seconds, data_until AT TIME ZONE 'UTC' AS data_until
+            gone_rows, rejected_rows, seconds, data_until AT TIME ZONE 'UTC' AS data_until,
+            full_read_at AT TIME ZONE 'UTC' AS full_read_at
         FROM toloka_bi.loads ORDER BY loads.loaded_at DESC, resource LIMIT 12
     """,
 }

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -52,8 +53,8 @@ def _body(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Itera
         ("project_months", "Projects created", "in the last three years, by their status today", "No projects yet"),
         (
             "training_months",
-            "Trainings started",
-            "in the last three years, by the last start and the status today",
+            "Trainings by their last start",
+            "in the last three years, by their status today; earlier starts aren't known",
             "No training was started yet",
         ),
         (
@@ -76,8 +77,8 @@ def _body(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Itera
         else:
             content = f'<div class="chart" id="{name}"></div>' if data[name] else _empty(empty)
         yield _card(title, about, content)
-    yield _card("What this run did", "requests to Toloka, and what they brought", _run(reports), "wide")
-    yield _card("The last loads", "the newest first", _loads(data["loads"]), "wide")
+    yield _card("What this run did", "requests to Toloka, and what they brought", _run(reports), "wide log")
+    yield _card("The last loads", "the newest first", _loads(data["loads"]), "wide log")
     yield "</section>"
 
 
@@ -95,9 +96,9 @@ def _numbers(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> It
         ("With quality control", _number(projects["controlled"]), share),
         ("Rejected objects", _number(rejected), "didn't fit, in this run"),
         (
-            "Complete up to",
-            f"{until:%d %b}" if until else "&ndash;",
-            f"{until:%Y, %H:%M:%S} UTC" if until else "&nbsp;",
+            "New data up to",
+            f"<time>{until:%Y-%m-%d}</time>" if until else "&ndash;",
+            f"{until:%H:%M:%S} UTC" if until else "&nbsp;",
         ),
     ):
         yield f'<div class="card"><p class="soft">{title}</p><p class="number">{number}</p><small>{about}</small></div>'
@@ -111,20 +112,36 @@ def _empty(text: str) -> str:
     return f'<p class="empty">{text}</p>'
 
 
+_TIMES = {"From", "Up to", "Done at", "New data up to", "Edits up to"}
+"""The columns that hold times."""
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> str:
     """Return a table whose last columns are numbers."""
-    kinds = [' dir="auto"'] * (len(columns) - numbers) + [' class="right"'] * numbers
+    texts = columns[: len(columns) - numbers]
+    kinds = [' class="time"' if name in _TIMES else ' dir="auto"' for name in texts] + [' class="right"'] * numbers
     head = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(kinds, columns, strict=True))
-    body = "".join(
-        f"<tr>{''.join(f'<td{kind}>{escape(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))}</tr>\n"
-        for row in rows
-    )
+    # on a narrow screen the cells bear their columns' names themselves
+    starts = [f'<td{kind} data-column="{name}">' for kind, name in zip(kinds, columns, strict=True)]
+    lines = ("".join(f"{start}{escape(cell)}</td>" for start, cell in zip(starts, row, strict=True)) for row in rows)
+    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
 
 
 def _stalest(rows: _Rows) -> str:
-    cells = [(row["training"] or "", row["project"] or "", _number(row["days"])) for row in rows]
+    names = (_names(rows, what, f"{what}_id") for what in ("training", "project"))
+    cells = list(zip(*names, [_number(row["days"]) for row in rows], strict=True))
     return _table(("Training", "Project", "Days ago"), cells, 1) if cells else _empty("No training is open")
+
+
+def _names(rows: _Rows, name: str, id_: str) -> list[str]:
+    """Return names, those that more than one object has with the id."""
+    objects = {(row[name], row[id_]) for row in rows}
+    several = Counter(shared for shared, _ in objects)
+    return [
+        row[name] if row[name] and several[row[name]] == 1 else " · ".join(filter(None, (row[name], row[id_])))
+        for row in rows
+    ]
 
 
 def _run(reports: Sequence[ResourceReport]) -> str:
@@ -156,13 +173,14 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 def _loads(rows: _Rows) -> str:
     counts = ("new_rows", "changed_rows", "unchanged_rows", "gone_rows", "rejected_rows")
     titles = ("New", "Changed", "Unchanged", "Gone", "Rejected", "Seconds")
-    columns = ("Done at", "List", "Kind", "Complete up to", *titles)
+    columns = ("Done at", "List", "Kind", "New data up to", "Edits up to", *titles)
     cells = [
         (
             _time(row["loaded_at"]),
             row["resource"],
             row["kind"] or "\N{EN DASH}",
             _time(row["data_until"]),
+            _time(row["full_read_at"]),
             *(_number(row[what]) for what in counts),
             f"{row['seconds']:,.1f}",
         )
