@@ -7,6 +7,7 @@ import resource
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.bi.test_connections import reader
-from tests.bi.views_place import Place, projects_of, rules_of, trainings_of
+from tests.bi.views_place import Place, findings_of, projects_of, rules_of, trainings_of
 from tests.cli.test_command import Command, command, configured
 from tests.conftest import NOON, Warehouse
 from toloka_source import load
@@ -99,6 +100,10 @@ def test_the_page_says_what_the_account_has(attach: Callable[[Emulator], Place],
         name if names.count(name) == 1 else f"{name} · {row['training_id']}"
         for name, row in zip(names, oldest, strict=True)
     ]
+    health = Counter((row["resource"].capitalize(), row["finding"]) for row in findings_of(account, datetime.now(UTC)))
+    assert {row[0]: row[2] for row in cells_of(text, "Setup health")} == {
+        f"{resource}: {finding}": f"{number}" for (resource, finding), number in health.items()
+    }
     until = "2026-03-10 12:00:00"
     assert [row[:-1] for row in cells_of(text, "What this run did")] == [
         ["projects", "the beginning", until, "300", "300", "0", "0", "0", "1", "0", "0"],
@@ -170,7 +175,7 @@ def test_an_empty_account(api: Emulator, attach: Callable[[Emulator], Place], ow
     write_report("report.html", place.pipeline, [place.load()])
     text = (own_folder / "report.html").read_text()
     assert charts_of(text) == {}
-    assert len(re.findall('<p class="empty">No ', text)) == 6
+    assert len(re.findall('<p class="empty">No ', text)) == 7
     assert numbers_of(text)["Projects"] == "0"
 
 

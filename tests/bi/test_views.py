@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 
 from tests.amounts import amount, each_once
-from tests.bi.views_place import Place, Row, fields_of, in_order, projects_of, rules_of, trainings_of
+from tests.bi.views_place import Place, Row, fields_of, findings_of, in_order, projects_of, rules_of, trainings_of
 from tests.conftest import NOON, fill
 from toloka_source import ENDPOINTS, errors, load
 from toloka_source.bi import view_sql, views
@@ -163,6 +163,13 @@ def add_oddities(account: Account) -> None:
         account.create_training(project["id"], status=status, **times | {"last_started": "0001-01-01T00:00:00"})
 
 
+def add_trainings_that_are_open_for(account: Account, *days: float) -> None:
+    """Add open trainings that were started so long ago, by the clock on the wall."""
+    for each in days:
+        start = f"{datetime.now(UTC) - timedelta(days=each):%Y-%m-%dT%H:%M:%S}"
+        account.create_training(account.ids("projects")[0], status="OPEN", last_started=start)
+
+
 JSON_COLUMNS = {"parameters", "collector_parameters", "allowed_values"}
 
 
@@ -193,6 +200,7 @@ def assert_views_show_the_account(place: Place, *, has_times: bool = True) -> No
     ):
         assert row.pop("open_hours") == pytest.approx(wanted.pop("open_hours"), abs=0.1), wanted
         assert row == wanted
+    assert place.view("setup_health") == in_order(findings_of(account, datetime.now(UTC)))
     fields, rules = place.view("project_fields"), place.view("quality_rules")
     assert without_spaces(fields) == without_spaces(fields_of(account))
     assert without_spaces(rules) == without_spaces(rules_of(account))
@@ -210,6 +218,7 @@ def assert_views_show_the_account(place: Place, *, has_times: bool = True) -> No
 def test_the_views_show_the_account(place: Place, clock: Clock) -> None:
     account = place.api.account
     fill(account)
+    add_trainings_that_are_open_for(account, 1, 89.5, 90.5)
     place.load()
     assert_views_show_the_account(place)
 
@@ -330,7 +339,7 @@ def test_what_the_account_no_longer_has(place: Place, clock: Clock) -> None:
     fill(account)
     place.load()
     assert gone(place) == []  # there is no table of absences
-    project, training = account.projects[3], account.trainings[5]
+    project, training = account.projects[3], next(one for one in account.trainings if one["status"] == "OPEN")
     for _ in range(2):  # an absence that is over counts no more, another one does
         account.remove("projects", project["id"])
         clock.advance(hours=1)
@@ -344,6 +353,7 @@ def test_what_the_account_no_longer_has(place: Place, clock: Clock) -> None:
     clock.advance(hours=1)
     place.load(rescan_after_hours=0)
     assert gone(place) == [training["id"]]
+    assert training["id"] not in {row["id"] for row in place.view("setup_health") if row["resource"] == "trainings"}
     # as where rows are only added
     place.ask(
         """
@@ -500,6 +510,7 @@ def test_tables_that_are_not_there_yet(place: Place) -> None:
     assert len(place.view("projects")) == 60
     assert {row["trainings"] for row in place.view("projects")} == {0}
     assert place.view("trainings") == []
+    assert {row["finding"] for row in place.view("setup_health")} == {"no quality control"}
     assert [(row["resource"], row["loaded_rows"]) for row in place.view("loads")] == [("projects", 60)]
     place.load()
     assert_views_show_the_account(place)

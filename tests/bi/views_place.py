@@ -197,6 +197,31 @@ def projects_of(account: Account) -> list[Row]:
     return rows
 
 
+def findings_of(account: Account, now: datetime) -> list[Row]:
+    """Return what `setup_health` has to say at a moment."""
+    found = []
+    for row in projects_of(account):
+        checks = {"no quality control": row["has_quality_control"], "no training": row["trainings"]}
+        found += [
+            _finding("projects", row["project_id"], row["project_name"], finding, row, row["status"])
+            for finding, is_there in checks.items()
+            if row["status"] == "ACTIVE" and not is_there
+        ]
+    for row in trainings_of(account, now):
+        if row["is_open"] and row["days_since_last_start"] is not None and row["days_since_last_start"] >= 90:
+            finding = "open for 90 days or more"
+            found.append(
+                _finding("trainings", row["training_id"], row["training_name"], finding, row, row["project_status"])
+            )
+    return found
+
+
+def _finding(resource: str, id_: str, name: str, finding: str, row: Row, project_status: str) -> Row:
+    shared = {column: row[column] for column in ("project_id", "project_name", "owner_id", "created_at")}
+    own = {"resource": resource, "id": id_, "name": name, "finding": finding, "project_status": project_status}
+    return own | shared
+
+
 def trainings_of(account: Account, now: datetime) -> list[Row]:
     """Return what `trainings` has to say at a moment, but for the time of the load."""
     projects = {project["id"]: project for project in account.projects}

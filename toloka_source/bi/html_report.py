@@ -80,6 +80,16 @@ _QUERIES = {
         SELECT left(collector, 60) AS collector, count(*) AS rules, count(DISTINCT project_id) AS projects
         FROM toloka_bi.quality_rules GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 12
     """,
+    "setup_health": """
+        SELECT resource, finding, id, left(name, 120) AS name, objects
+        FROM (
+            SELECT
+                resource, finding, id, name, count(*) OVER (PARTITION BY resource, finding) AS objects,
+                row_number() OVER (PARTITION BY resource, finding ORDER BY created_at DESC NULLS LAST, id) AS place
+            FROM toloka_bi.setup_health
+        ) AS ranked
+        WHERE place <= 3 ORDER BY resource, finding, place
+    """,
     "loads": """
         SELECT
             loaded_at AT TIME ZONE 'UTC' AS loaded_at, resource, kind, new_rows, changed_rows, unchanged_rows,

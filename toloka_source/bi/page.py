@@ -77,6 +77,8 @@ def _body(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Itera
         else:
             content = f'<div class="chart" id="{name}"></div>' if data[name] else _empty(empty)
         yield _card(title, about, content)
+    about = "active projects and open trainings that may have been forgotten, and the newest of each"
+    yield _card("Setup health", about, _health(data["setup_health"]), "wide")
     yield _card("What this run did", "requests to Toloka, and what they brought", _run(reports), "wide log")
     yield _card("The last loads", "the newest first", _loads(data["loads"]), "wide log")
     yield "</section>"
@@ -132,6 +134,15 @@ def _stalest(rows: _Rows) -> str:
     names = (_names(rows, what, f"{what}_id") for what in ("training", "project"))
     cells = list(zip(*names, [_number(row["days"]) for row in rows], strict=True))
     return _table(("Training", "Project", "Days ago"), cells, 1) if cells else _empty("No training is open")
+
+
+def _health(rows: _Rows) -> str:
+    cells = []
+    for resource, finding in dict.fromkeys((row["resource"], row["finding"]) for row in rows):
+        found = [row for row in rows if (row["resource"], row["finding"]) == (resource, finding)]
+        examples = "; ".join(_names(found, "name", "id"))
+        cells.append((f"{resource.capitalize()}: {finding}", examples, _number(found[0]["objects"])))
+    return _table(("Finding", "Such as", "How many"), cells, 1) if cells else _empty("No finding")
 
 
 def _names(rows: _Rows, name: str, id_: str) -> list[str]:

@@ -139,6 +139,16 @@ VIEWS: dict[str, pa.Schema] = {
         ("reason", TEXT, "why it doesn't fit"),
         ("rejected_at", TIMESTAMP, "when it was read"),
     ),
+    "setup_health": _view(
+        "Active projects without quality control or training, and trainings that are open for long, a finding a row",
+        ("resource", TEXT, "the list: `projects` or `trainings`"),
+        ("id", TEXT, "the object's id"),
+        ("name", TEXT, "the object's name"),
+        ("finding", TEXT, "`no quality control`, `no training` or `open for 90 days or more` since the last start"),
+        *_PROJECT,
+        ("owner_id", TEXT, "the object's requester"),
+        ("created_at", TIMESTAMP, "when the object was created"),
+    ),
 }
 
 RUNS: pa.Schema = pa.schema(

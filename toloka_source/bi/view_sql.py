@@ -262,9 +262,11 @@ def _input(engine: Engine, dataset: str, table: str, fields: Sequence[pa.Field],
 
 @cache
 def _sql(engine: str, view: str) -> str:
+    """Return a view's statement, with the statements of those views in it that it reads."""
     texts = files("toloka_source.bi") / "sql"
     own = texts / engine / f"{view}.sql"
-    return (own if own.is_file() else texts / f"{view}.sql").read_text(encoding="utf-8")
+    text = (own if own.is_file() else texts / f"{view}.sql").read_text(encoding="utf-8")
+    return re.sub(r"\{view (\w+)\}", lambda other: f"({_sql(engine, other[1])})", text)
 
 
 def _literal(text: str) -> str:
