@@ -501,6 +501,49 @@ def test_another_destination_has_none(api: Emulator, caplog: pytest.LogCaptureFi
     assert said == ["INFO"]
 
 
+# what was there before
+
+
+def test_versions_and_changes_of_a_status(place: Place, clock: Clock) -> None:
+    account = place.api.account
+    account.create_project()
+    project = account.create_project(public_name="Cats")["id"]
+    training = account.create_training(project, private_name="About cats")["id"]
+    hours = []
+    for happens in (
+        lambda: None,
+        lambda: account.start_training(training),
+        lambda: account.edit_project(project, private_comment="seen"),
+        lambda: (account.archive_project(project), account.close_training(training)),
+        lambda: account.remove("projects", project),
+    ):
+        clock.advance(hours=1)
+        hours.append(clock.now())
+        happens()
+        place.load(history=True, rescan_after_hours=0)
+    names = ("status", "private_comment", "valid_from", "valid_after", "valid_to", "is_current")
+    versions = [row for row in place.view("project_versions") if row["project_id"] == project]
+    versions.sort(key=lambda row: str(row["valid_from"]))
+    assert [tuple(row[name] for name in names) for row in versions] == [
+        ("ACTIVE", versions[0]["private_comment"], hours[0], None, hours[2], False),
+        ("ACTIVE", "seen", hours[2], hours[1], hours[3], False),
+        ("ARCHIVED", "seen", hours[3], hours[2], hours[4], False),
+    ]
+    versions = sorted(place.view("training_versions"), key=lambda row: str(row["valid_from"]))
+    assert [(row["status"], row["is_open"], row["is_current"]) for row in versions] == [
+        ("CLOSED", False, False),
+        ("OPEN", True, False),
+        ("CLOSED", False, True),
+    ]
+    assert {(row["training_name"], row["project_id"]) for row in versions} == {("About cats", project)}
+    changes = sorted(place.view("status_changes"), key=lambda row: (row["resource"], str(row["seen_at"])))
+    assert [tuple(row.values()) for row in changes] == [
+        ("projects", project, "Cats", "ACTIVE", "ARCHIVED", hours[2], hours[3]),
+        ("trainings", training, "About cats", "CLOSED", "OPEN", hours[0], hours[1]),
+        ("trainings", training, "About cats", "OPEN", "CLOSED", hours[2], hours[3]),
+    ]
+
+
 # what isn't there
 
 
@@ -719,8 +762,9 @@ def test_readers_need_no_right_but_that_to_the_views(api: Emulator, postgres_pla
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         reader.ask("SELECT * FROM toloka_data.projects")
     for refresh in (None, "drop_sources"):
-        load(postgres_place.pipeline, postgres_place.source(), refresh=refresh, views=True)
-        assert [len(reader.view(name)) > 0 for name in VIEWS] == [True] * len(VIEWS)
+        load(postgres_place.pipeline, postgres_place.source(history=True), refresh=refresh, views=True)
+        # no status has changed
+        assert {name for name in VIEWS if not reader.view(name)} == {"status_changes"}
 
 
 def test_several_that_make_the_views_at_once(

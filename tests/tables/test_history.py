@@ -372,3 +372,17 @@ def test_a_function_as_a_destination_gets_none(api: Emulator) -> None:
     few.load()
     assert "projects" in tables
     assert "projects_history" not in tables
+
+
+def test_json_of_an_ended_version_is_what_it_was(api: Emulator, postgres_database: str) -> None:
+    few = Few(api, dlt.destinations.postgres(postgres_database))
+    number = 12345678901234567890123  # more than a driver's float keeps
+    api.account.edit_project(few.id, metadata={"n": number, "text": ""})
+    for edited in ("", "B"):
+        api.account.edit_project(few.id, public_name=edited)
+        few.load()
+    query = f"SELECT metadata #>> '{{n}}', public_name, private_comment FROM projects_history WHERE id = '{few.id}'"  # noqa: S608
+    with few.pipeline.sql_client() as client:
+        found = [tuple(row) for row in client.execute_sql(query) or ()]
+    comment = api.account.get("projects", few.id).get("private_comment")
+    assert sorted(found) == [(str(number), "", comment), (str(number), "B", comment)]

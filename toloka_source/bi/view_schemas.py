@@ -21,6 +21,12 @@ _PROJECT = (
     ("project_status", TEXT, "`ACTIVE` or `ARCHIVED`"),
 )
 _IS_GONE = ("is_gone", BOOLEAN, "whether the account no longer has it, as of the last read of the whole list")
+_VERSION = (
+    ("valid_from", TIMESTAMP, "when this version was first seen"),
+    ("valid_after", TIMESTAMP, "when the one before it was still seen: it became this one between the two"),
+    ("valid_to", TIMESTAMP, "when it was no longer there; null for the current one"),
+    ("is_current", BOOLEAN, "whether it is the current one"),
+)
 _LOADED_AT = ("loaded_at", TIMESTAMP, "when this row was loaded the last time")
 
 VIEWS: dict[str, pa.Schema] = {
@@ -148,6 +154,42 @@ VIEWS: dict[str, pa.Schema] = {
         *_PROJECT,
         ("owner_id", TEXT, "the object's requester"),
         ("created_at", TIMESTAMP, "when the object was created"),
+    ),
+    "project_versions": _view(
+        "What each project was and when, with `history` on",
+        *_PROJECT[:2],
+        ("status", TEXT, "`ACTIVE` or `ARCHIVED`"),
+        ("created_at", TIMESTAMP, "when the project was created"),
+        ("owner_id", TEXT, "the requester's id"),
+        ("assignment_type", TEXT, "how Tolokers get tasks: `AUTOMATED` or `MAP_SELECTOR`"),
+        ("automerge", BOOLEAN, "whether identical tasks are merged"),
+        ("max_active_assignments", INTEGER, "task suites one Toloker may have open at once"),
+        ("private_comment", TEXT, "comment that only the requester sees"),
+        *_VERSION,
+    ),
+    "training_versions": _view(
+        "What each training was and when, with `history` on",
+        ("training_id", TEXT, "the training's id"),
+        ("training_name", TEXT, "the training's name, which only the requester sees"),
+        ("project_id", TEXT, "the project's id"),
+        ("status", TEXT, "`OPEN`, `CLOSED`, `LOCKED` or `ARCHIVED`"),
+        ("is_open", BOOLEAN, "whether the status is `OPEN`"),
+        ("created_at", TIMESTAMP, "when the training was created"),
+        ("last_started_at", TIMESTAMP, "when it was started the last time, as of then"),
+        ("last_stopped_at", TIMESTAMP, "when it was stopped the last time, as of then"),
+        ("last_close_reason", TEXT, "why it was closed the last time, as of then"),
+        ("owner_id", TEXT, "the requester's id"),
+        *_VERSION,
+    ),
+    "status_changes": _view(
+        "Changes of a status, one a row, with `history` on",
+        ("resource", TEXT, "the list: `projects` or `trainings`"),
+        ("id", TEXT, "the object's id"),
+        ("name", TEXT, "the object's name"),
+        ("from_status", TEXT, "what it was"),
+        ("to_status", TEXT, "what it became"),
+        ("seen_after", TIMESTAMP, "when the old status was still seen: it changed between the two"),
+        ("seen_at", TIMESTAMP, "when the new status was first seen"),
     ),
 }
 

@@ -19,8 +19,7 @@ from toloka_source.bi.view_schemas import DOUBLE, RUNS, VIEWS
 from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import ConfigurationError
-from toloka_source.tables.gone import TABLE as GONE_ITEMS
-from toloka_source.tables.hints import REJECTED_ITEMS
+from toloka_source.tables.further_tables import GONE_ITEMS, REJECTED_ITEMS, further_tables, history_of
 
 DATASET = "toloka_bi"
 """The dataset, or schema, that holds the views and nothing else, unless another name is given."""
@@ -31,6 +30,7 @@ RUNS_TABLE = "_toloka_loads"
 _LOAD_ID = pa.field(C_DLT_LOAD_ID, schemas.TEXT)
 _TABLES: Mapping[str, Sequence[pa.Field]] = {
     **{name: [*endpoint.schema, _LOAD_ID] for name, endpoint in ENDPOINTS.items()},
+    **{history_of(name): further_tables(name)[history_of(name)].schema for name in ENDPOINTS},
     LOADS_TABLE_NAME: [pa.field("load_id", schemas.TEXT), pa.field("inserted_at", schemas.TIMESTAMP)],
     RUNS_TABLE: [*RUNS],
     REJECTED_ITEMS: [*schemas.REJECTED_ITEMS],
