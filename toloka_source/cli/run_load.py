@@ -9,10 +9,10 @@ from typing import Any
 import dlt
 
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
-from toloka_source._dlt import count_paths_from_here, own_signals
+from toloka_source._dlt import POSTGRES, count_paths_from_here, own_signals
 from toloka_source.bi.html_report import check_report, write_report
 from toloka_source.bi.view_sql import DATASET
-from toloka_source.cli.next_step import look_into, look_with_dlt
+from toloka_source.cli.next_step import look_into, look_into_server, look_with_dlt
 from toloka_source.cli.output import Output
 from toloka_source.cli.progress import collector
 from toloka_source.errors import check_choice
@@ -83,7 +83,9 @@ def write_page(pipeline: dlt.Pipeline, reports: Sequence[LoadReport], options: N
 
 def look(pipeline: dlt.Pipeline, report: LoadReport, options: Namespace) -> str:
     """Return a command that shows some of what was loaded."""
-    file = getattr(pipeline.destination_client().config.credentials, "database", None)
-    if pipeline.destination.destination_name == "duckdb" and file:
-        return look_into(os.path.relpath(file), f"{DATASET}.{report.resources[0].name}", options.called_as)
-    return look_with_dlt(pipeline.pipeline_name, options.called_as)
+    credentials: Any = pipeline.destination_client().config.credentials
+    table = f"{DATASET}.{report.resources[0].name}"
+    if pipeline.destination.destination_name == "duckdb" and credentials.database:
+        return look_into(os.path.relpath(credentials.database), table, options.called_as)
+    command = look_into_server(credentials, table) if pipeline.destination.destination_type == POSTGRES else None
+    return command or look_with_dlt(pipeline.pipeline_name, options.called_as)
