@@ -17,6 +17,7 @@ TolokaError
 ├── RejectedItemsError            objects don't fit their schema, and the run is strict: look at them
 ├── BusyError                     wait until the other run of the pipeline ends
 ├── BackfillError                 windows weren't loaded: see why, load them again
+├── FileError                     a file or folder can't be written: make room, or give the right to
 └── DestinationError              look at the destination
     └── DestinationLockedError    end the process that holds the file
 """
@@ -196,6 +197,28 @@ class BackfillError(TolokaError):
     def __reduce__(self) -> tuple[type, tuple[object, ...], dict[str, object]]:
         """Pickle by the arguments, so that the error passes between processes."""
         return type(self), (self.failed,), {"loaded": self.loaded}
+
+
+class FileError(TolokaError):
+    """A file or folder on this machine could not be written: its disk is full, or it may not be.
+
+    Args:
+        path: The file or folder.
+        reason: What the system said.
+        before: What is said first, such as that the data was loaded.
+    """
+
+    def __init__(self, path: object, reason: str, before: str = "") -> None:
+        """Keep the parts, and say them in one line."""
+        place = shortened(str(path), _LONGEST_VALUE)
+        super().__init__(f"{before}{place} can't be written: {reason}; make room, or give the right to write there")
+        self.path = path
+        self.reason = reason
+        self.before = before
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Pickle by the arguments, so that the error passes between processes."""
+        return type(self), (self.path, self.reason, self.before)
 
 
 class DestinationError(TolokaError):

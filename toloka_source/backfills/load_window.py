@@ -30,6 +30,7 @@ from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.destinations.failures import translated
+from toloka_source.destinations.place import check_names
 from toloka_source.destinations.secrets import check_credentials, without_secrets
 from toloka_source.errors import ConfigurationError, DestinationLockedError, check_choice
 from toloka_source.loading.lock import locked
@@ -79,7 +80,8 @@ def load_window(
         BusyError: Another process on this machine loads this window.
         TolokaError: What went wrong on the way from the API; nothing was loaded.
         DestinationLockedError: Something that is no load of a window holds the destination's file.
-        DestinationError: The destination refused the data.
+        DestinationError: The destination refused the data, or can't be reached or written to.
+        FileError: A file on this machine can't be written.
         PipelineStepFailed: Any other failure of dlt's.
     """
     started = monotonic()
@@ -97,11 +99,12 @@ def load_window(
         pipeline.config.restore_from_destination = False
         try:
             check_credentials(pipeline)
+            check_names(pipeline, [views_in] if views else [])
             reports, info = _run(pipeline, source)
             if views:
                 with _duckdb_lock(pipeline):
                     publish(pipeline, reports, monotonic() - started, views_in)
-        except (PipelineStepFailed, DestinationException) as error:
+        except (PipelineStepFailed, DestinationException, OSError) as error:
             cause = translated(without_secrets(error))
             raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started, (info,))

@@ -19,7 +19,7 @@ from toloka_source.bi.view_schemas import VIEWS
 from toloka_source.bi.view_sql import DATASET, ENGINES, dataset_of
 from toloka_source.destinations.failures import translated
 from toloka_source.destinations.secrets import without_secrets
-from toloka_source.errors import ConfigurationError, DestinationError
+from toloka_source.errors import ConfigurationError, DestinationError, FileError
 from toloka_source.report import LoadReport
 
 Row = Mapping[str, Any]
@@ -137,6 +137,7 @@ def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport
 
     Raises:
         DestinationError: The views can't be read, or aren't ours, or not of this dataset.
+        FileError: The page can't be written.
     """
     from toloka_source.bi.page import page  # noqa: PLC0415 - only who wants a page needs the extra
 
@@ -147,7 +148,10 @@ def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport
         raise DestinationError(f"loaded, but without a report: {translated(without_secrets(error))}") from error
     parts = [part for report in reports for part in report.resources]
     text = page(data, parts, f"{pipeline.dataset_name} in {engine}")
-    _write(path, text)
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise FileError(path, str(error.strerror), "loaded, but without a report: ") from error
     return len(text.encode())
 
 

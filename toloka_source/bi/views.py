@@ -16,6 +16,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from toloka_source.bi.load_log import creation, insertion, rows_of, takeover
 from toloka_source.bi.trust import check_owners, own_names_only
 from toloka_source.bi.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
+from toloka_source.destinations.failures import is_outage
 from toloka_source.destinations.secrets import hide
 from toloka_source.errors import DestinationError, one_line
 from toloka_source.report import ResourceReport
@@ -26,14 +27,17 @@ log = logging.getLogger(__name__)
 def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: float, views_in: str = DATASET) -> None:
     """Note a load that succeeded, then make the views, unless they are up to date.
 
-    What goes wrong here is a warning: the data was loaded. For destinations other than DuckDB and PostgreSQL there are
-    no views.
+    The data was loaded. What rights, locks and others' tables keep it from here is a warning, a disk or a connection
+    that fails is none. For destinations other than DuckDB and PostgreSQL there are no views.
 
     Args:
         pipeline: What was run.
         reports: What it loaded.
         seconds: How long that took.
         views_in: The dataset of the views.
+
+    Raises:
+        DestinationError: The destination's disk is full, or its connection broke.
     """
     if pipeline.destination.destination_type not in ENGINES:
         log.info("the views in %s are for DuckDB and PostgreSQL: there are none here", views_in)
@@ -75,8 +79,16 @@ def views_emptied(pipeline: dlt.Pipeline) -> Iterator[None]:
 def _warning(consequence: str) -> Iterator[None]:
     try:
         yield
-    except (DestinationException, DestinationError) as error:
-        log.warning("%s: %s", consequence, hide(one_line(error)))
+    except Exception as error:
+        if not is_outage(error):
+            if not isinstance(error, DestinationException | DestinationError):
+                raise
+            log.warning("%s: %s", consequence, hide(one_line(error)))
+        elif isinstance(error, DestinationError):
+            raise  # said within
+        else:
+            remedy = "give it room, or look at its connection, then run again"
+            raise DestinationError(f"loaded, but {consequence}; {remedy}: {hide(one_line(error))}") from error
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
 from toloka_source._dlt import POSTGRES, count_paths_from_here, own_signals
@@ -15,7 +16,7 @@ from toloka_source.bi.view_sql import DATASET
 from toloka_source.cli.next_step import look_into, look_into_server, look_with_dlt
 from toloka_source.cli.output import Output
 from toloka_source.cli.progress import collector
-from toloka_source.errors import check_choice
+from toloka_source.errors import ConfigurationError, check_choice
 from toloka_source.times import check_is_past, parse_time
 
 
@@ -35,13 +36,18 @@ def run_load(options: Namespace) -> int:
 
 def build_pipeline(name: str, destination: Any, dataset: str, options: Namespace) -> dlt.Pipeline:  # noqa: ANN401
     """Return the pipeline; what would stop it or its page is found now."""
-    pipeline = dlt.pipeline(
-        name,
-        destination=destination,
-        dataset_name=dataset,
-        progress=collector(options.progress),  # type: ignore[arg-type] # None is dlt's own default
-    )
-    count_paths_from_here(pipeline)
+    try:
+        pipeline = dlt.pipeline(
+            name,
+            destination=destination,
+            dataset_name=dataset,
+            progress=collector(options.progress),  # type: ignore[arg-type] # None is dlt's own default
+        )
+        count_paths_from_here(pipeline)
+    except OSError as error:
+        folder = str(Path(get_dlt_pipelines_dir()).parent)
+        remedy = f"can't be written: {error.strerror}; name a folder that has room and may be written to"
+        raise ConfigurationError("DLT_DATA_DIR", folder, remedy) from error
     check_report(options.report, pipeline.destination)
     return pipeline
 

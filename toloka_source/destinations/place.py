@@ -3,11 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import dlt
 from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+
+from toloka_source._dlt import DUCKDB
+from toloka_source.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,29 @@ def place_of(pipeline: dlt.Pipeline) -> Place:
         pipeline.dataset_name,
     )
     return Place(sha256(repr(parts).encode()).hexdigest(), client.capabilities, hasattr(client, "get_storage_tables"))
+
+
+def check_names(pipeline: dlt.Pipeline, others: Iterable[str]) -> None:
+    """Find a dataset with the name of DuckDB's file, which DuckDB can't tell from it; nothing is connected to.
+
+    Args:
+        pipeline: What loads.
+        others: The datasets beside its own that it writes to.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    if pipeline.destination.destination_type != DUCKDB:
+        return
+    client: Any = pipeline.destination_client()
+    file = Path(str(client.config.credentials.database))
+    name = file.name.removeprefix(".").partition(".")[0].casefold()
+    remedy = f"DuckDB can't tell it from its file {file.name}, which has this name too; name one of the two otherwise"
+    if client.sql_client.dataset_name.casefold() == name:
+        raise ConfigurationError("dataset", pipeline.dataset_name, remedy)
+    for other in others:
+        if other.casefold() == name:
+            raise ConfigurationError("views", other, remedy)
 
 
 def tables_at(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[str]:

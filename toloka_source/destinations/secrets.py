@@ -6,13 +6,14 @@ What a driver says of an address that it can't read has the address in it, passw
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import dlt
 from dlt.common.configuration.exceptions import InvalidNativeValue
 
-from toloka_source._dlt import POSTGRES
+from toloka_source._dlt import DUCKDB, POSTGRES
 from toloka_source.destinations.failures import causes
 from toloka_source.errors import ConfigurationError
 
@@ -45,6 +46,8 @@ def check_credentials(pipeline: dlt.Pipeline) -> None:
     except InvalidNativeValue:
         raise ConfigurationError(field, "***", f"can't be read; write {wanted}") from None
     _note(str(getattr(credentials, "password", None) or ""))
+    if pipeline.destination.destination_type == DUCKDB:
+        _noted.difference_update({str(credentials.database), Path(str(credentials.database)).name})  # no secret
     if not is_postgres:
         return
     if credentials.drivername not in ("postgresql", "postgres"):

@@ -23,7 +23,7 @@ from toloka_source import _dlt
 from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish, views_block_drops, views_emptied
 from toloka_source.destinations.failures import is_refusal, is_table_gone, last_line, translated
-from toloka_source.destinations.place import place_of, tables_at
+from toloka_source.destinations.place import check_names, place_of, tables_at
 from toloka_source.destinations.secrets import check_credentials, without_secrets
 from toloka_source.errors import ConfigurationError
 from toloka_source.loading.first_load import appending, file_by_file, is_first_load
@@ -56,21 +56,24 @@ def load(
         source: What `toloka` returned, or a resource of it; it stays as it is, and can be loaded again.
         refresh: dlt's refresh mode: "drop_sources" forgets the tables and the state, and loads everything again.
         views: Whether to note the load and to make the views for BI tools, in DuckDB and PostgreSQL; a text is the name
-            of their dataset, `toloka_bi` unless given. What goes wrong there is a warning. PostgreSQL then refuses a
-            plain `DROP TABLE` of what the views read, and dlt's own `refresh`; `load` with `refresh` works.
+            of their dataset, `toloka_bi` unless given. What goes wrong there is a warning, unless the disk is full or
+            the connection breaks. PostgreSQL then refuses a plain `DROP TABLE` of what the views read, and dlt's own
+            `refresh`; `load` with `refresh` works.
 
     Raises:
         ConfigurationError: An argument can't work.
         BusyError: Another process runs this pipeline.
         TolokaError: What went wrong on the way from the API; nothing was loaded and the cursor has not moved.
         DestinationLockedError: Another process holds the destination's file.
-        DestinationError: The destination refused the data for good. The cursor has not moved, and the next run begins
-            anew.
+        DestinationError: The destination refused the data for good: the cursor has not moved, and the next run begins
+            anew. Or it can't be reached or written to.
+        FileError: A file on this machine can't be written.
         PipelineStepFailed: Any other failure of dlt's.
     """
     started = monotonic()
     source = _checked(pipeline, source)
     views_in = check_views(views, pipeline.dataset_name)
+    check_names(pipeline, [views_in] if views else [])
     if source.schema.name == toloka.name:
         warn_of_unknown_settings(pipeline.pipeline_name)
     folder = Path(pipeline.pipelines_dir, pipeline.pipeline_name)
@@ -84,7 +87,7 @@ def load(
                 reports, infos = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
                 if views:
                     publish(pipeline, reports, monotonic() - started, views_in)
-    except (PipelineStepFailed, DestinationException) as error:
+    except (PipelineStepFailed, DestinationException, OSError) as error:
         cause = translated(without_secrets(error))
         raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started, tuple(infos))
