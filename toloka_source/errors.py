@@ -15,6 +15,7 @@ TolokaError
 ├── RequestError                  any other refusal of the API: report it
 ├── ProtocolError                 an answer that the API doesn't document: report it
 ├── RejectedItemsError            objects don't fit their schema, and the run is strict: look at them
+├── AccountChangedError           another account, or most objects are missing: check the token, or allow it
 ├── BusyError                     wait until the other run of the pipeline ends
 ├── BackfillError                 windows weren't loaded: see why, load them again
 ├── FileError                     a file or folder can't be written: make room, or give the right to
@@ -170,6 +171,10 @@ class ProtocolError(TolokaError):
 
 class RejectedItemsError(TolokaError):
     """Objects don't fit their schema, and the run is strict; nothing was loaded."""
+
+
+class AccountChangedError(TolokaError):
+    """The token is another account's, or the account has lost most of its objects; nothing was loaded."""
 
 
 class BusyError(TolokaError):

@@ -62,6 +62,7 @@ class Settings:
             never.
         gone_share: The greatest share of a table's rows that may be missing at once.
         history: Whether each version of each object is kept.
+        allow_shrink: Whether most of a table's rows may be missing, and the account be another one.
         strict: Whether to fail when an object doesn't fit its schema.
         workers: How many pages of a resource are read at once.
         table_format: The format of the tables, where the destination has a choice.
@@ -76,6 +77,7 @@ class Settings:
     rescan_after: timedelta | Literal["auto"] | None
     gone_share: float
     history: bool
+    allow_shrink: bool
     strict: bool
     workers: int
     table_format: TTableFormat | None
@@ -95,8 +97,9 @@ def check_settings(
     rescan_after_hours: object,
     gone_share: object,
     history: bool,  # noqa: FBT001 - as in the source's arguments
+    allow_shrink: bool,  # noqa: FBT001 - as in the source's arguments
     max_concurrency: int,
-    strict: bool,  # noqa: FBT001 - as in the source's arguments
+    strict: bool,  # noqa: FBT001
     table_format: str | None,
 ) -> Settings:
     """Return the settings that the arguments of `toloka` stand for.
@@ -122,6 +125,7 @@ def check_settings(
         rescan_after=_rescan_after(rescan_after_hours),
         gone_share=_share("gone_share", gone_share),
         history=history,
+        allow_shrink=allow_shrink,
         strict=strict,
         workers=max_concurrency,
         table_format=_table_format(table_format),

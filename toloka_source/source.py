@@ -30,8 +30,9 @@ def toloka(
     rescan_after_hours: Hours | None = "auto",
     gone_share: float = 0.1,
     history: bool = False,  # noqa: FBT001, FBT002 - an argument like the others
+    allow_shrink: bool = False,  # noqa: FBT001, FBT002 - an argument like the others
     max_concurrency: int = 8,
-    strict: bool = False,  # noqa: FBT001, FBT002 - an argument like the others
+    strict: bool = False,  # noqa: FBT001, FBT002
     table_format: TableFormat | None = None,
 ) -> list[DltResource]:
     """Toloka's projects and trainings, one row each, merged on `id`.
@@ -58,6 +59,9 @@ def toloka(
         history: Keep each version of each object, with the time at which it was first seen, in the tables
             `projects_history` and `trainings_history`. Switched on later, it begins with what is there then; a
             back-fill keeps none.
+        allow_shrink: Load although more than half of a table's rows (or `gone_share`, if that is more) and more than
+            10 are missing from the whole list, or the token is another account's. Without it such a run fails and
+            writes nothing. What was allowed in one run is so in the next ones.
         max_concurrency: How many pages of a resource are read at once; 1: one after the other.
         strict: Fail, before anything is loaded, when an object doesn't fit its schema.
         table_format: For the destination `filesystem`: "delta" (needs dlt's extra `deltalake`) makes tables whose rows
@@ -80,6 +84,7 @@ def toloka(
         rescan_after_hours=rescan_after_hours,
         gone_share=gone_share,
         history=history,
+        allow_shrink=allow_shrink,
         max_concurrency=max_concurrency,
         strict=strict,
         table_format=table_format,

@@ -70,6 +70,7 @@ def _load_options() -> ArgumentParser:
     add("--end-date", metavar="DATE", help="back-fill up to this date; the cursor stays where it is")
     add("--full", action="store_true", help="read everything again now, to find edits")
     add("--history", action="store_true", help="keep each version of each object from now on")
+    add("--allow-shrink", action="store_true", help="load although most objects are missing, or it is another account")
     add("--progress", nargs="?", choices=PROGRESS, const="auto", default="auto", help="default: a bar on a terminal")
     return parser
 

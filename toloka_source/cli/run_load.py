@@ -62,6 +62,7 @@ def build_source(options: Namespace, build: Any, **arguments: Any) -> Any:  # no
         "end_date": options.end_date,
         "rescan_after_hours": 0.0 if options.full else None,
         "history": getattr(options, "history", False) or None,
+        "allow_shrink": options.allow_shrink or None,
         "strict": options.strict or None,
     }
     source = build(**{name: value for name, value in given.items() if value is not None}, **arguments)

@@ -15,6 +15,7 @@ from dlt.common.schema.typing import (
     TTableReferenceInline,
     TTableSchema,
 )
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract import DltResource
 
 from toloka_source import _dlt
@@ -175,3 +176,13 @@ def _is_merged(name: str, table: TTableSchema, place: Place) -> bool:
         name,
     )
     return False
+
+
+def with_load_id(table: pa.Table) -> pa.Table:
+    """Add the id of the package that brings the rows, as dlt does for rows that aren't Arrow's."""
+    try:
+        load_id = dlt.current.load_package_state()["load_id"]
+    except CurrentLoadPackageStateNotAvailable:
+        return table  # read without a pipeline
+    # rows that an older version loaded have none
+    return table.append_column(pa.field(C_DLT_LOAD_ID, schemas.TEXT), pa.repeat(load_id, table.num_rows))

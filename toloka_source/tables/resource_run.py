@@ -16,8 +16,7 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
-from dlt.common.schema.typing import C_DLT_ID, C_DLT_LOAD_ID
-from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.common.schema.typing import C_DLT_ID
 from dlt.sources import incremental
 
 from toloka_source import _dlt
@@ -29,6 +28,7 @@ from toloka_source.destinations.place import Place
 from toloka_source.errors import RejectedItemsError
 from toloka_source.scan.pages import scan
 from toloka_source.settings import EPOCH, Settings
+from toloka_source.tables.account import AccountCheck
 from toloka_source.tables.arrow import Rejected, rejected_table, to_table
 from toloka_source.tables.background import run_ahead
 from toloka_source.tables.batches import batches
@@ -37,7 +37,7 @@ from toloka_source.tables.cursors import has_our_terms
 from toloka_source.tables.full_scans import FullScans
 from toloka_source.tables.further_tables import GONE_ITEMS, REJECTED_ITEMS, history_of
 from toloka_source.tables.gone import absences
-from toloka_source.tables.hints import RunHints, Terms
+from toloka_source.tables.hints import RunHints, Terms, with_load_id
 from toloka_source.tables.history import History
 from toloka_source.tables.log_filters import silence_json_warning
 from toloka_source.window import Window
@@ -52,6 +52,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 _START = "start_date"
 """Where a resource's state holds the start date that is in force."""
+
+_MISSING = "missing"
+"""Where it holds how many rows the list lacks without being noted as gone."""
 
 
 class Run:
@@ -98,6 +101,7 @@ class Run:
             after=settings.rescan_after,
             scope=sha256(repr(scope).encode()).hexdigest(),
         )
+        self._account = AccountCheck(endpoint.name, self._state, place, allow=settings.allow_shrink)
         self._normalize = dlt.current.source_schema().naming.normalize_path
         self._terms = Terms()
         self._window = Window()
@@ -159,6 +163,7 @@ class Run:
             yield self._further(name, further)
         if self._keeps_state and (has_rows or self._window.whole):
             self._cursor.advance(self._as_of)
+            self._account.note()
             if self._window.whole:
                 self._state[_START] = self._start
                 pages = -(-self._objects // self._endpoint.page_size)
@@ -179,6 +184,7 @@ class Run:
             if misfits and self._settings.strict:
                 first = misfits[0]
                 raise RejectedItemsError(f"{self._endpoint.name}: id {first.id}, {first.field}: {first.reason}")
+            self._account.meet(table)
             yield table, moment
 
     def _further_tables(self, metrics: dict[str, Any]) -> Iterator[tuple[str, pa.Table]]:
@@ -196,8 +202,10 @@ class Run:
             known, met = compared
             others = pa.array([misfit.id.strip('"') for misfit in self._rejected if misfit.id], pa.string())
             met = pa.chunked_array([*met.chunks, others], pa.string())
-            newest = self._terms.newest
-            gone = absences(name, known, met, self._as_of, self._settings.gone_share, newest=newest)
+            allowed, newest = self._state.get(_MISSING, 0), self._terms.newest
+            gone, self._state[_MISSING] = absences(
+                name, known, met, self._as_of, self._settings, allowed, newest=newest
+            )
             if gone is not None and gone.num_rows:
                 metrics["gone"] = gone["back_at"].null_count
                 yield GONE_ITEMS, gone
@@ -272,20 +280,10 @@ class Run:
             column = pa.field(C_DLT_ID, schemas.TEXT, nullable=False)
             table = table.append_column(column, pa.array(versions, schemas.TEXT))
         unknown = self._hints.of_unknown_columns(table, self._endpoint.name)
-        table = _with_load_id(table)
+        table = with_load_id(table)
         return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=unknown)) if unknown else table
 
     def _further(self, name: str, table: pa.Table) -> object:
         is_of_objects = name == history_of(self._endpoint.name)
         unknown = self._hints.of_unknown_columns(table, self._endpoint.name) if is_of_objects else []
-        return _dlt.past_all_steps(_with_load_id(table), name, unknown)
-
-
-def _with_load_id(table: pa.Table) -> pa.Table:
-    """Add the id of the package that brings the rows, as dlt does for rows that aren't Arrow's."""
-    try:
-        load_id = dlt.current.load_package_state()["load_id"]
-    except CurrentLoadPackageStateNotAvailable:
-        return table  # read without a pipeline
-    # rows that an older version loaded have none
-    return table.append_column(pa.field(C_DLT_LOAD_ID, schemas.TEXT), pa.repeat(load_id, table.num_rows))
+        return _dlt.past_all_steps(with_load_id(table), name, unknown)
