@@ -98,7 +98,9 @@ def load() -> dict[str, Any]:
         destination, dataset, arguments = _settings()
         # in dlt's usual folder: its lock keeps a retry off while a process that Airflow has lost is still at work
         pipeline = dlt.pipeline("toloka", destination=destination, dataset_name=dataset)
-        return _plain(toloka_source.load(pipeline, toloka_source.toloka(**arguments), views=True))
+        report = toloka_source.load(pipeline, toloka_source.toloka(**arguments), views=True)
+        report.raise_if_short()
+        return _plain(report)
 
 
 @task

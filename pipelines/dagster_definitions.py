@@ -148,6 +148,7 @@ def tables(context: dg.AssetExecutionContext, toloka_api: Toloka) -> Iterator[dg
     with one_line_failures(context.op_execution_context):
         pipeline = toloka_api.pipeline()
         report = load(pipeline, toloka_api.source().with_resources(*selected), views=True)
+        report.raise_if_short()
     for resource in report.resources:
         context.log.info(summary(resource))
         columns = dg.MetadataValue.table_schema(column_schema(pipeline.default_schema, resource.name))

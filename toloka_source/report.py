@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from toloka_source.errors import AccountChangedError
+
 if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
 
@@ -20,6 +22,7 @@ class ResourceReport:
         new: Objects that the table didn't have; None if the destination wasn't asked, as in a back-fill.
         changed: Objects that it had with another content; None as for `new`.
         unchanged: Objects that it had just so, and that weren't loaded again.
+        is_short: Whether most of what the table has is missing from the list: the token may be another account's.
         gone: Objects that it has and the list no longer has, noted in `gone_items` by this run.
         requests: Requests sent, retries included.
         retries: How many of them were retries.
@@ -37,6 +40,7 @@ class ResourceReport:
     changed: int | None
     unchanged: int
     gone: int
+    is_short: bool
     requests: int
     retries: int
     rejected: int
@@ -63,6 +67,23 @@ class LoadReport:
     resources: tuple[ResourceReport, ...]
     seconds: float
     load_info: "tuple[LoadInfo, ...]" = field(default=(), repr=False, compare=False)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether most of what a table has is missing from its list: the token may be another account's."""
+        return any(resource.is_short for resource in self.resources)
+
+    def raise_if_short(self) -> None:
+        """Fail for who reads no log.
+
+        Raises:
+            AccountChangedError: Most of what a table has is missing from its list; nothing was written of it.
+        """
+        if self.is_short:
+            names = ", ".join(resource.name for resource in self.resources if resource.is_short)
+            raise AccountChangedError(
+                f"{names}: most objects that the table holds are missing from the list, see the log"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as machines get it, without what dlt says."""

@@ -177,7 +177,7 @@ def test_too_much_at_once_is_a_part_of_an_answer(
 ) -> None:
     for one in filled.api.account.ids("projects")[:missing]:
         filled.api.account.remove("projects", one)
-    report = filled.load(rescan_after_hours=0, gone_share=share, allow_shrink=True).resources[0]
+    report = filled.load(rescan_after_hours=0, gone_share=share).resources[0]
     assert report.gone == len(gone_items(filled)) == noted
     assert ("nothing is noted as gone" in caplog.text) == (noted == 0)
 

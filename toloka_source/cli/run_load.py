@@ -31,6 +31,7 @@ def run_load(options: Namespace) -> int:
     output.document(report.as_dict())
     write_page(pipeline, [report], options, output)
     output.say(f"\nLook at it: {look(pipeline, report, options)}")
+    report.raise_if_short()
     return 0
 
 

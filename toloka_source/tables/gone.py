@@ -6,12 +6,12 @@ too much is missing at once; and nothing at all is written when most of them are
 
 import logging
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from toloka_source.destinations.known_rows import open_rows
-from toloka_source.errors import AccountChangedError
 from toloka_source.settings import Settings
 from toloka_source.tables.further_tables import GONE_ITEMS, further_tables
 
@@ -21,6 +21,9 @@ _AT_ONCE = 100_000
 
 _ALWAYS = 10
 """So few may be missing at once, whatever share they are."""
+
+_MISSING = "missing"
+"""Where a resource's state holds how many rows the list lacks without being noted as gone, as that was allowed."""
 
 _MOST = 0.5
 """When a greater share is missing it is another account's list, or the account has lost its objects."""
@@ -32,10 +35,10 @@ def absences(
     met: pa.ChunkedArray,
     moment: datetime,
     settings: Settings,
-    allowed: int = 0,
+    state: dict[str, Any],
     *,
     newest: bool = False,
-) -> tuple[pa.Table | None, int]:
+) -> tuple[pa.Table | None, str]:
     """Return the absences that began or ended since the last whole scan.
 
     Args:
@@ -44,27 +47,26 @@ def absences(
         met: The ids that the list has.
         moment: When it was read.
         settings: Say how many may be missing at once.
-        allowed: How many may be missing without being noted, as an earlier run was allowed to find so few.
+        state: The resource's; it keeps how many an earlier run was allowed to miss.
         newest: Whether the destination keeps what a row was before it had an end.
 
     Returns:
-        The rows for the table, None if it can't be read or too much is missing; and `allowed` for the next run.
-
-    Raises:
-        AccountChangedError: Most of them are missing, and that isn't allowed.
+        The rows for the table, None if it can't be read or too much is missing; and what to say where most objects are
+        missing and that isn't allowed.
     """
     schema, key = further_tables(resource)[GONE_ITEMS]
     noted = open_rows(GONE_ITEMS, schema, key, "back_at", "resource", [resource], newest=newest)
     open_ = {} if noted is None else dict(zip(noted["id"].to_pylist(), noted["gone_at"].to_pylist(), strict=True))
     missing = left_out(known, met).to_pylist()
     new = [one for one in missing if one not in open_]
-    if settings.allow_shrink:
-        allowed = len(new)
-    else:
-        allowed = min(allowed, len(new))
-        _check_shrink(resource, len(new) - allowed, len(known) - len(missing) + len(new) - allowed, settings.gone_share)
+    allowed = len(new) if settings.allow_shrink else min(state.get(_MISSING, 0), len(new))
+    more = len(new) - allowed
+    shrink = _shrink(resource, more, len(known) - len(missing) + more, settings.gone_share)
+    if shrink:
+        return None, shrink
+    state[_MISSING] = allowed
     if noted is None:
-        return None, allowed
+        return None, ""
     if (missing and not len(met)) or len(new) > max(_ALWAYS, settings.gone_share * len(known)):
         log.warning(
             "%s: %d of %d objects are missing from the list; nothing is noted as gone, as the answer may be a part: "
@@ -73,19 +75,22 @@ def absences(
             len(new),
             len(known),
         )
-        return None, allowed
+        return None, ""
+    state[_MISSING] = 0
     back = met.filter(pc.is_in(met, pa.array(open_, pa.string()))).to_pylist()
     rows = [{"id": one, "gone_at": moment} for one in new]
     rows += [{"id": one, "gone_at": open_[one], "back_at": moment} for one in back]
-    return pa.Table.from_pylist([{"resource": resource, **row} for row in rows], schema=schema), 0
+    return pa.Table.from_pylist([{"resource": resource, **row} for row in rows], schema=schema), ""
 
 
-def _check_shrink(resource: str, missing: int, before: int, share: float) -> None:
-    if missing > _ALWAYS and (missing == before or missing > max(_MOST, share) * before):
-        raise AccountChangedError(
-            f"{resource}: {missing} of {before} objects that the table holds are missing from the list; nothing was "
-            "written: check the token; if the list is right, run once with allow_shrink (--allow-shrink)"
-        )
+def _shrink(resource: str, missing: int, before: int, share: float) -> str:
+    if missing <= _ALWAYS or (missing < before and missing <= max(_MOST, share) * before):
+        return ""
+    return (
+        f"{resource}: {missing} of {before} objects that the table holds are missing from the list; nothing was "
+        "written, and nothing is noted as gone: check the token; if the list is right, run once with allow_shrink "
+        "(--allow-shrink)"
+    )
 
 
 def left_out(ids: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -25,7 +25,7 @@ from toloka_source.catalog import schemas
 from toloka_source.catalog.endpoints import Endpoint
 from toloka_source.destinations.known_rows import known_rows, without_known
 from toloka_source.destinations.place import Place
-from toloka_source.errors import RejectedItemsError
+from toloka_source.errors import AccountChangedError, RejectedItemsError
 from toloka_source.scan.pages import scan
 from toloka_source.settings import EPOCH, Settings
 from toloka_source.tables.account import AccountCheck
@@ -52,9 +52,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 _START = "start_date"
 """Where a resource's state holds the start date that is in force."""
-
-_MISSING = "missing"
-"""Where it holds how many rows the list lacks without being noted as gone."""
 
 
 class Run:
@@ -111,13 +108,14 @@ class Run:
         self._history: History | None = None
         self._rejected: list[Rejected] = []
         self._objects = 0
+        self._has_rows = False
 
     def tables(self) -> Iterator[Any]:
         """Yield the rows as tables (None: not yet), then the objects that don't fit; then move the cursor."""
         started = monotonic()
         resource = dlt.current.resource()
         # what isn't complete has no end: nothing is promised of it
-        metrics: dict[str, Any] = {"window_end": None, "rejected": 0, "gone": 0} | Changes(
+        metrics: dict[str, Any] = {"window_end": None, "rejected": 0, "gone": 0, "is_short": False} | Changes(
             None, is_whole=False
         ).counts()
         dlt.current.resource_metrics()[RUN_METRICS] = metrics
@@ -139,29 +137,28 @@ class Run:
     def _tables(self, metrics: dict[str, Any]) -> Iterator[Any]:
         if self._is_pushed_down:
             self._cursor.advance(None)  # type: ignore[arg-type] # documented: only to pass all rows
-        has_rows = False
         for table, moment in self._built(metrics):
             if table is None:
                 yield None
                 continue
             versions = self._history.versions(table, moment) if self._history else None
             if versions is not None and versions.num_rows:
-                has_rows = True
+                self._has_rows = True
                 yield self._further(history_of(self._endpoint.name), versions)
             rows = self._changes.new_rows(table)
             if rows.num_rows:
-                has_rows = True
+                self._has_rows = True
                 yield self._for_dlt(rows)
                 # else the memory of tables that were written stays with the threads that made them: 40 MB and more
                 pa.default_memory_pool().release_unused()
         # an empty account gets its tables too, and the first window of a back-fill makes them for those beside it
-        if not has_rows and not self._is_increment and self._changes.is_empty_there:
+        if not self._has_rows and not self._is_increment and self._changes.is_empty_there:
             yield self._for_dlt(self._endpoint.schema.append(schemas.HASH).empty_table())
         metrics |= self._changes.counts()
         for name, further in self._further_tables(metrics):
-            has_rows = True
+            self._has_rows = True
             yield self._further(name, further)
-        if self._keeps_state and (has_rows or self._window.whole):
+        if self._keeps_state and (self._has_rows or self._window.whole):
             self._cursor.advance(self._as_of)
             self._account.note()
             if self._window.whole:
@@ -202,16 +199,23 @@ class Run:
             known, met = compared
             others = pa.array([misfit.id.strip('"') for misfit in self._rejected if misfit.id], pa.string())
             met = pa.chunked_array([*met.chunks, others], pa.string())
-            allowed, newest = self._state.get(_MISSING, 0), self._terms.newest
-            gone, self._state[_MISSING] = absences(
-                name, known, met, self._as_of, self._settings, allowed, newest=newest
-            )
+            newest = self._terms.newest
+            gone, shrink = absences(name, known, met, self._as_of, self._settings, self._state, newest=newest)
+            if shrink:
+                self._refuse(shrink, metrics)
             if gone is not None and gone.num_rows:
                 metrics["gone"] = gone["back_at"].null_count
                 yield GONE_ITEMS, gone
             ended = self._history and gone is not None and self._history.gone(met, self._as_of)
             if ended and ended.num_rows:
                 yield history_of(name), ended
+
+    def _refuse(self, why: str, metrics: dict[str, Any]) -> None:
+        """Have the run write nothing."""
+        if self._has_rows:
+            raise AccountChangedError(why)
+        metrics["is_short"] = True
+        log.warning(why)
 
     def _compare(self) -> None:
         """Begin to compare what is read with what the destination holds."""
