@@ -364,6 +364,29 @@ def test_what_the_account_no_longer_has(place: Place, clock: Clock) -> None:
     assert gone(place) == []
 
 
+def test_a_load_that_fails_has_rows_too(place: Place, clock: Clock) -> None:
+    fill(place.api.account, 5, 3)
+    place.load()
+    place.ask(
+        "DROP VIEW toloka_bi.loads", *(f"ALTER TABLE toloka_data._toloka_loads DROP COLUMN {name}" for name in NEW)
+    )
+    clock.advance(hours=1)
+    place.api.fail(Fault.status(403), times=None)
+    with pytest.raises(errors.PermissionDeniedError):
+        place.load()
+    place.api.clear_faults()
+    place.load()
+    rows = sorted(place.view("loads"), key=lambda row: (row["loaded_at"], row["resource"]))
+    assert [row["status"] for row in rows] == ["ok", "ok", "failed", "failed", "ok", "ok"]
+    for row in rows[2:4]:
+        assert "HTTP 403" in row["error"]
+        assert (row["loaded_rows"], row["data_until"]) == (None, NOON)
+    assert [row["data_until"] for row in rows[4:]] == [NOON + timedelta(hours=1)] * 2
+    assert {row["error"] for row in rows if row["status"] == "ok"} == {None}
+
+
+NEW = ("status", "error")
+
 OLD_LOADS = """
     CREATE TABLE toloka_data._toloka_loads (
         loaded_at timestamptz, pipeline text, load_id text, seconds {double}, project_rows bigint,
@@ -562,7 +585,7 @@ def test_tables_that_are_not_there_yet(place: Place) -> None:
 def test_a_table_of_an_older_version(place: Place, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(place.api.account)
     with monkeypatch.context() as patch:
-        patch.setattr(resource_run, "_with_load_id", lambda table: table)
+        patch.setattr(resource_run, "with_load_id", lambda table: table)
         place.load()
     assert {row["loaded_at"] for row in place.view("projects")} == {None}
     clock.advance(hours=1)

@@ -95,7 +95,7 @@ _QUERIES = {
             loaded_at AT TIME ZONE 'UTC' AS loaded_at, resource, kind, new_rows, changed_rows, unchanged_rows,
             gone_rows, rejected_rows, seconds, data_until AT TIME ZONE 'UTC' AS data_until,
             full_read_at AT TIME ZONE 'UTC' AS full_read_at
-        FROM toloka_bi.loads ORDER BY loads.loaded_at DESC, resource LIMIT 12
+        FROM toloka_bi.loads WHERE status = 'ok' ORDER BY loads.loaded_at DESC, resource LIMIT 12
     """,
 }
 

@@ -8,6 +8,8 @@ import dlt
 
 from toloka_source.bi.view_schemas import RUNS
 from toloka_source.bi.view_sql import Engine
+from toloka_source.destinations.secrets import hide
+from toloka_source.errors import one_line, shortened
 from toloka_source.report import ResourceReport
 
 Row = Mapping[str, Any]
@@ -41,9 +43,31 @@ def rows_of(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: 
             "requests": report.requests,
             # a back-fill says nothing of what came after it
             "complete_until": None if report.is_backfill else report.window_end,
+            "status": "ok",
         }
         for report in reports
     ]
+
+
+def rows_of_failure(
+    pipeline: dlt.Pipeline, resources: Sequence[str], error: BaseException, seconds: float
+) -> list[Row]:
+    """Return the rows of a load that failed: all of its lists did, as it loads all of them or none.
+
+    Args:
+        pipeline: What was run.
+        resources: What it was to load.
+        error: Why it failed.
+        seconds: How long that took.
+    """
+    run = {
+        "loaded_at": datetime.now(UTC),
+        "pipeline": pipeline.pipeline_name,
+        "seconds": seconds,
+        "status": "failed",
+        "error": shortened(hide(one_line(error))),
+    }
+    return [run | {"resource": resource} for resource in resources]
 
 
 def insertion(table: str, rows: Sequence[Row]) -> tuple[str, list[Any]]:
@@ -59,15 +83,17 @@ def creation(table: str, engine: Engine) -> str:
 
 
 def takeover(table: str, columns: Sequence[str], engine: Engine) -> Iterator[str]:
-    """Yield the statements that take over a table that older versions made, with a row for both resources.
+    """Yield the statements that take over a table that older versions made, the oldest with a row for both resources.
 
     Its own columns stay: the views read them until they are made anew.
     """
-    if "resource" in columns or "project_rows" not in columns:
+    if not {"resource", "project_rows"} & {*columns}:
         return
     for field in RUNS:
         if field.name not in columns:
             yield f"ALTER TABLE {table} ADD COLUMN {field.name} {engine.type_of(field)}"
+    if "resource" in columns:
+        return
     kept = "loaded_at, pipeline, load_id, seconds"
     yield (
         f"INSERT INTO {table} ({kept}, resource, loaded_rows, rejected_rows, complete_until) "  # noqa: S608

@@ -108,7 +108,7 @@ VIEWS: dict[str, pa.Schema] = {
         ("collector_parameters", TEXT, "the collector's parameters, as JSON"),
     ),
     "loads": _view(
-        "Loads, one for each list a row, also those that found nothing new",
+        "Loads, one for each list a row, also those that found nothing new or failed",
         ("loaded_at", TIMESTAMP, "when the load was done"),
         ("resource", TEXT, "the list: `projects` or `trainings`"),
         (
@@ -136,6 +136,8 @@ VIEWS: dict[str, pa.Schema] = {
         ),
         ("load_id", TEXT, "dlt's id of what it brought; empty if that was nothing"),
         ("pipeline", TEXT, "the pipeline's name"),
+        ("status", TEXT, "`ok`, or `failed`: nothing was loaded, and what was counted is empty"),
+        ("error", TEXT, "why it failed"),
     ),
     "rejected": _view(
         "Objects that didn't fit, one a row; the whole object is in the table `rejected_items`",
@@ -209,6 +211,8 @@ RUNS: pa.Schema = pa.schema(
         pa.field("rejected_rows", INTEGER),
         pa.field("requests", INTEGER),
         pa.field("complete_until", TIMESTAMP),
+        pa.field("status", TEXT),
+        pa.field("error", TEXT),
     ]
 )
 """The table of loads that we keep ourselves: dlt's own knows nothing of those that found nothing new."""

@@ -13,12 +13,12 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
-from toloka_source.bi.load_log import creation, insertion, rows_of, takeover
+from toloka_source.bi.load_log import creation, insertion, rows_of, rows_of_failure, takeover
 from toloka_source.bi.trust import check_owners, own_names_only
 from toloka_source.bi.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
 from toloka_source.destinations.failures import is_outage
 from toloka_source.destinations.secrets import hide
-from toloka_source.errors import DestinationError, one_line
+from toloka_source.errors import DestinationError, DestinationLockedError, one_line
 from toloka_source.report import ResourceReport
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,25 @@ def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: 
             database.note(rows_of(pipeline, reports, seconds))
         with _warning(f"the views in {views_in} stay as they are"):
             database.refresh()
+
+
+def publish_failure(pipeline: dlt.Pipeline, resources: Sequence[str], error: BaseException, seconds: float) -> None:
+    """Note a load that failed, if the destination can be reached and has something from an earlier one.
+
+    Args:
+        pipeline: What was run.
+        resources: What it was to load.
+        error: Why it failed.
+        seconds: How long that took.
+    """
+    is_ours = pipeline.destination.destination_type in ENGINES and isinstance(error, Exception)
+    if not is_ours or isinstance(error, DestinationLockedError) or is_outage(error):
+        return
+    try:
+        with _database(pipeline, DATASET) as database:
+            database.note(rows_of_failure(pipeline, resources, error, seconds))
+    except Exception as reason:  # noqa: BLE001 - what the user gets is why the load failed
+        log.info("that the load failed has no row in %s: %s", RUNS_TABLE, hide(one_line(reason)))
 
 
 def views_block_drops(pipeline: dlt.Pipeline) -> bool:

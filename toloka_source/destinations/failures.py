@@ -92,7 +92,7 @@ def is_destination_down(error: Exception) -> bool:
     return any(isinstance(cause, DestinationConnectionError) for cause in causes(error))
 
 
-def is_outage(error: Exception) -> bool:
+def is_outage(error: BaseException) -> bool:
     """Tell whether the destination's disk or the way to it is at fault, and neither rights nor what is in it."""
     return any(
         isinstance(cause, DestinationConnectionError) or _SAID.search(str(cause)) or _is_out_of_service(cause)

@@ -6,8 +6,8 @@ state of this source are ever dropped.
 """
 
 import logging
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +21,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from toloka_source import _dlt
 from toloka_source.bi.view_sql import check_views
-from toloka_source.bi.views import publish, views_block_drops, views_emptied
+from toloka_source.bi.views import publish, publish_failure, views_block_drops, views_emptied
 from toloka_source.destinations.failures import is_refusal, is_table_gone, last_line, translated
 from toloka_source.destinations.place import check_names, place_of, tables_at
 from toloka_source.destinations.secrets import check_credentials, without_secrets
@@ -84,13 +84,24 @@ def load(
             refresh = refresh or pipeline.refresh
             is_first = not refresh and is_first_load(pipeline, source)
             with quiet_package_warnings(), file_by_file(pipeline) if is_first else nullcontext():
-                reports, infos = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
+                with _failures_noted(pipeline, source, started) if views else nullcontext():
+                    reports, infos = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
                 if views:
                     publish(pipeline, reports, monotonic() - started, views_in)
     except (PipelineStepFailed, DestinationException, OSError) as error:
         cause = translated(without_secrets(error))
         raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started, tuple(infos))
+
+
+@contextmanager
+def _failures_noted(pipeline: dlt.Pipeline, source: DltSource, started: float) -> Iterator[None]:
+    try:
+        yield
+    except (PipelineStepFailed, DestinationException, OSError) as error:
+        cause = translated(without_secrets(error))
+        publish_failure(pipeline, list(source.selected_resources), cause, monotonic() - started)
+        raise
 
 
 def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSource:

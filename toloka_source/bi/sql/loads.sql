@@ -17,5 +17,7 @@ SELECT
         PARTITION BY resource ORDER BY loaded_at ROWS UNBOUNDED PRECEDING
     ) AS full_read_at,
     load_id,
-    pipeline
+    pipeline,
+    coalesce(status, 'ok') AS status,
+    error
 FROM _toloka_loads
