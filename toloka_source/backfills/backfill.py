@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from toloka_source._dlt import DUCKDB
-from toloka_source.backfills.load_window import known_destination, window_source
+from toloka_source.backfills.load_window import check_pipeline_name, known_destination, window_source
 from toloka_source.backfills.workers import results
 from toloka_source.bi.view_sql import check_views
 from toloka_source.catalog.endpoints import ENDPOINTS
@@ -26,6 +26,7 @@ def backfill(
     resources: Sequence[str] = tuple(ENDPOINTS),
     *,
     workers: int = 4,
+    pipeline_name: str = toloka.name,
     views: bool | str = False,
     on_loaded: Callable[[Window, LoadReport], object] | None = None,
     **arguments: Any,  # noqa: ANN401 - the source's
@@ -42,6 +43,7 @@ def backfill(
         dataset: The dataset, or schema, of the tables.
         resources: Which to load.
         workers: How many windows are loaded at once.
+        pipeline_name: As in `load_window`.
         views: As in `load`.
         on_loaded: Called with each window that was loaded, as soon as it is, and what was loaded. What it raises ends
             the back-fill.
@@ -66,10 +68,12 @@ def backfill(
         log.warning("DuckDB takes one process at a time: the windows are loaded one after the other")
         workers = 1
     check_views(views, dataset)
-    warn_of_unknown_settings(toloka.name)
+    check_pipeline_name(pipeline_name)
+    warn_of_unknown_settings(pipeline_name)
     loaded = []
     try:
-        for window, report in results(todo, workers, (destination, dataset, resources, {"views": views, **arguments})):
+        given = {"views": views, "pipeline_name": pipeline_name, **arguments}
+        for window, report in results(todo, workers, (destination, dataset, resources, given)):
             loaded.append((window, report))
             if on_loaded:
                 on_loaded(window, report)

@@ -2,10 +2,11 @@
 
 dlt keeps three things between two loads: a working folder, a staging dataset and the state. Two loads that share them
 lose rows, so the load of a window has a folder and a staging dataset of its own, and neither reads nor stores a state.
-It bears the name of the regular pipeline, by which dlt finds the configuration.
+It bears the name of the regular pipeline, by which dlt finds the configuration, and names DuckDB's file.
 """
 
 import logging
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_
 from toloka_source._dlt import DUCKDB, POSTGRES, PostgresLocked, copied, drop_staging, forget_tables
 from toloka_source.backfills.windows import window_name
 from toloka_source.bi.view_sql import check_views
-from toloka_source.bi.views import publish
+from toloka_source.bi.views import publish, publish_failure
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.destinations.failures import translated
 from toloka_source.destinations.place import check_names
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 _PIPELINE = "toloka"
-"""The regular pipeline's name: by it dlt looks up the configuration, and names DuckDB's file."""
+"""The regular pipeline's name unless another one is given."""
 
 _SCHEMA = "toloka_backfill"
 """The windows' name in dlt's own tables, where the regular pipeline doesn't look."""
@@ -58,6 +59,7 @@ def load_window(
     resources: Sequence[str] = tuple(ENDPOINTS),
     *,
     progress: TCollectorArg | None = None,
+    pipeline_name: str = _PIPELINE,
     views: bool | str = False,
     **arguments: Any,  # noqa: ANN401 - the source's
 ) -> LoadReport:
@@ -72,6 +74,7 @@ def load_window(
         dataset: The dataset, or schema, of the tables.
         resources: Which to load.
         progress: As in `dlt.pipeline`.
+        pipeline_name: The regular pipeline's name, by which dlt looks up the configuration and names DuckDB's file.
         views: As in `load`.
         **arguments: Those of `toloka`, without the dates; what isn't given is taken from the configuration.
 
@@ -87,12 +90,13 @@ def load_window(
     started = monotonic()
     source = window_source(window, resources, **arguments)
     views_in = check_views(views, dataset)
-    warn_of_unknown_settings(_PIPELINE)
-    with _own_folder(dataset, window) as folder:
+    check_pipeline_name(pipeline_name)
+    warn_of_unknown_settings(pipeline_name)
+    with _own_folder(pipeline_name, dataset, window) as folder:
         pipeline = dlt.pipeline(
-            _PIPELINE,
+            pipeline_name,
             pipelines_dir=str(folder),
-            destination=_own_destination(destination, window),
+            destination=_own_destination(destination, pipeline_name, window),
             dataset_name=dataset,
             progress=progress,  # type: ignore[arg-type] # None is dlt's own default
         )
@@ -106,6 +110,8 @@ def load_window(
                     publish(pipeline, reports, monotonic() - started, views_in)
         except (PipelineStepFailed, DestinationException, OSError) as error:
             cause = translated(without_secrets(error))
+            if views:
+                publish_failure(pipeline, list(source.selected_resources), cause, monotonic() - started)
             raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started, (info,))
 
@@ -129,20 +135,30 @@ def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), *
 
 
 @contextmanager
-def _own_folder(dataset: str, window: Window) -> Iterator[Path]:
+def _own_folder(name: str, dataset: str, window: Window) -> Iterator[Path]:
     """Keep a folder for this window: empty at first, gone at the end."""
-    name = window_name(window)
+    range_ = window_name(window)
     # a dataset can bear a name that leads out of the folder
     digest = sha256(dataset.encode()).hexdigest()[:12]
-    folder = Path(get_dlt_pipelines_dir(), f"{_PIPELINE}_{digest}_{name}")
+    folder = Path(get_dlt_pipelines_dir(), f"{name}_{digest}_{range_}")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder, f"another process loads the window {name} into {dataset!r}"):
+    with locked(folder, f"another process loads the window {range_} into {dataset!r}"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)  # its packages hold what only the requester sees
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_pipeline_name(name: str) -> None:
+    """Check that a name can be that of a folder and of a file.
+
+    Raises:
+        ConfigurationError: It can't.
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,49}", name):
+        raise ConfigurationError("pipeline", name, "must be letters, digits, _ and -, at most 50, a letter first")
 
 
 def known_destination(reference: Any) -> Destination[Any, Any]:  # noqa: ANN401 - a name, or a destination
@@ -158,14 +174,15 @@ def known_destination(reference: Any) -> Destination[Any, Any]:  # noqa: ANN401 
     return destination
 
 
-def _own_destination(destination: Any, window: Window) -> Destination[Any, Any]:  # noqa: ANN401
+def _own_destination(destination: Any, name: str, window: Window) -> Destination[Any, Any]:  # noqa: ANN401
     """Return the destination with a staging dataset of the window's own, and merges in turn where dlt's collide."""
     given = known_destination(destination)
     own: Destination[Any, Any] = copied(given, {}, PostgresLocked if given.destination_type == POSTGRES else None)
     layout = "staging_dataset_name_layout"
     if layout in own.spec.get_resolvable_fields():
         configured = own.config_params.get(layout) or dlt.config.get(f"destination.{own.destination_name}.{layout}")
-        own.config_params[layout] = f"{configured or '%s_staging'}_{window_name(window)}"
+        others = "" if name == _PIPELINE else f"_{name}"  # two pipelines may load the same window at once
+        own.config_params[layout] = f"{configured or '%s_staging'}{others}_{window_name(window)}"
     return own
 
 
