@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -142,6 +143,11 @@ def happen(account: Account) -> None:
     account.create_training(account.create_project()["id"])
     account.start_training(closed)
     account.clock.advance(hours=1)
+
+
+def bare(err: str) -> str:
+    """Return lines of the log without their times."""
+    return re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", "", err, flags=re.MULTILINE)
 
 
 @contextmanager

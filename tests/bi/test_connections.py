@@ -20,7 +20,7 @@ import pytest
 
 from tests.bi.views_place import Place
 from tests.cli.test_command import SCRIPT
-from tests.conftest import Warehouse, assert_tables_equal_account
+from tests.conftest import Warehouse, assert_tables_equal_account, bare
 from toloka_source.emulator import Emulator, Fault
 
 pytest_plugins = ["tests.postgres"]
@@ -122,7 +122,7 @@ def test_a_load_beside_a_reader_fails_at_once_and_the_next_one_does_not(api: Emu
         load = start_load(api)
         _, err = load.communicate(timeout=30)
     assert load.returncode == 1
-    assert err.startswith("error: end the other process, then run again: could not set lock on file")
+    assert bare(err).startswith("error: end the other process, then run again: could not set lock on file")
     assert err.count("\n") == 1
     assert api.requests == []
     load = start_load(api)
@@ -173,7 +173,7 @@ def test_the_file_is_free_while_toloka_is_read(
         if stays:
             _, err = load.communicate(timeout=60)
             assert load.returncode == 1
-            assert err.startswith("error: end the other process, then run again: could not set lock on file")
+            assert bare(err).startswith("error: end the other process, then run again: could not set lock on file")
     if stays:
         load = start_load(api)
     load.communicate(timeout=60)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import duckdb
 import pytest
 
-from tests.conftest import Warehouse, assert_tables_equal_account, held
+from tests.conftest import Warehouse, assert_tables_equal_account, bare, held
 from toloka_source.cli import main
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
@@ -54,7 +54,7 @@ def refused(
         assert command(*words) == 2
         out, err = capfd.readouterr()
         assert out == ""
-        assert err.startswith("error: ")
+        assert bare(err).startswith("error: ")
         assert err.count("\n") == 1
         assert said in err
         assert configured.requests == []
@@ -163,6 +163,25 @@ def test_the_file_is_where_the_command_runs(
         assert found == (len(configured.account.projects),)
 
 
+def test_two_accounts_on_one_machine(configured: Emulator, command: Command, own_folder: Path) -> None:
+    configured.account.create_project(created="2026-01-10T00:00:00")
+    assert command("load", "--pipeline", "toloka_berlin", "--progress", "off") == 0
+    with Emulator(Account(configured.account.clock)) as other:
+        other.account.create_training(other.account.create_project()["id"])
+        Warehouse(other, "toloka_lagos").load()
+        assert_tables_equal_account(Warehouse(other, "toloka_lagos"))
+    assert_tables_equal_account(Warehouse(configured, "toloka_berlin"))
+    backfill = ("backfill", "--start-date", "2026-01-01", "--end-date", "2026-02-01", "--pipeline", "toloka_march")
+    assert command(*backfill) == 0
+    found: list[int] = []
+    for name in ("berlin", "lagos", "march"):
+        with duckdb.connect(own_folder / f"toloka_{name}.duckdb", read_only=True) as connection:
+            found += connection.execute("SELECT count(*) FROM toloka_data.projects").fetchone() or ()
+    assert found == [1, 1, 1]
+    assert not (own_folder / "toloka.duckdb").exists()
+    assert not (own_folder / "dlt" / "pipelines" / "toloka").exists()
+
+
 def test_options(configured: Emulator, clock: Clock, capfd: pytest.CaptureFixture[str], command: Command) -> None:
     for moment in ("2026-01-01T00:00:00", "2026-02-01T00:00:00", "2026-03-01T00:00:00"):
         configured.account.create_project(created=moment)
@@ -209,8 +228,12 @@ def test_rejected_objects_are_counted(
         (("--start-date", "soon"), {}, "start_date = 'soon': not a date; write YYYY-MM-DD"),
         (("--start-date", "2026-02-01", "--end-date", "2026-01-01"), {}, "end_date = '2026-01-01': must be after"),
         ((), {"BASE_URL": "http://toloka.dev/api/v1"}, "http:// would send the token in the clear; use https://"),
-        ((), {"FILTERS": "nonsense"}, "`filters` cannot be coerced"),
-        (("--destination", "duckdbb"), {}, "duckdbb"),
+        ((), {"FILTERS": "nonsense"}, "filters = 'nonsense': must be a table"),
+        (("--destination", "duckdbb"), {}, "destination = 'duckdbb': unknown; use duckdb, postgres or another"),
+        ((), {"STRICT": "perhaps"}, "strict = 'perhaps': must be true or false"),
+        ((), {"MAX_CONCURRENCY": "many"}, "max_concurrency = 'many': must be a whole number"),
+        (("--pipeline", "../other"), {}, "pipeline = '../other': must be letters, digits, _ and -"),
+        (("--destination", "postgres"), {}, "not configured; set DESTINATION__POSTGRES__CREDENTIALS, or the same in"),
     ],
 )
 def test_wrong_usage_is_one_line_and_2(
@@ -229,7 +252,7 @@ def test_a_refusal_of_the_api_is_one_line_and_1(
     configured.fail(Fault.status(status), times=None)
     assert command("load", "--progress", "off") == 1
     err = capfd.readouterr().err
-    assert err.startswith("error: ")
+    assert bare(err).startswith("error: ")
     assert err.count("\n") == 1
     assert said in err
     assert "secret-token" not in err

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_command import SCRIPT, configured
+from tests.conftest import bare
 from toloka_source.emulator import Emulator
 
 __all__ = ["configured"]  # fixtures
@@ -56,7 +57,7 @@ def test_a_missing_extra_is_one_line_and_2(
 ) -> None:
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", "postgresql://loader:secret@127.0.0.1:1/warehouse")
     run = run_without(EVERY, own_folder, *words)
-    assert (run.returncode, run.stdout, run.stderr) == (2, "", f"error: {said}\n")
+    assert (run.returncode, run.stdout, bare(run.stderr)) == (2, "", f"error: {said}\n")
     assert configured.requests == []
 
 

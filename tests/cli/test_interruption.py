@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from tests.cli.test_command import PROGRAM, configured
-from tests.conftest import Warehouse, fill
+from tests.conftest import Warehouse, bare, fill
 from toloka_source.emulator import Emulator, Fault
 
 __all__ = ["configured"]  # fixtures
@@ -82,7 +82,7 @@ class Run:
 def assert_ended(run: Run, said: str = SAID) -> None:
     code, seconds = run.interrupt()
     assert code == CODES[run.number], run.shown
-    assert run.lines[-1] == said
+    assert bare(run.lines[-1]) == said
     assert seconds < LOST_SECONDS
     assert len(re.findall("interrupted", run.shown)) == 1
     for noise in ("Traceback", "Exception", "already executing", "shut down", "pool", "WARNING"):

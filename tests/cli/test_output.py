@@ -10,12 +10,12 @@ import subprocess
 import termios
 import time
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.cli.test_command import PROGRAM, Command, command, configured, table
-from tests.conftest import NOON
+from tests.conftest import NOON, bare
 from toloka_source.emulator import Emulator, Fault
 
 __all__ = ["command", "configured"]  # fixtures
@@ -59,7 +59,7 @@ def test_a_load_for_machines(
     assert command("load", "--output", "json", "--progress", "off") == 0
     out, err = capfd.readouterr()
     assert out.count("\n") == 1
-    assert err == ""
+    assert {line.split()[1] for line in err.splitlines()} == {"warning:"}
     document = json.loads(out)
     assert document.pop("seconds") > 0
     assert all(resource.pop("seconds") > 0 for resource in document["resources"])
@@ -105,9 +105,9 @@ def test_a_backfill_for_machines(configured: Emulator, command: Command, capfd: 
     assert windows[0]["resources"][0]["window_start"] == "2026-01-01T00:00:00Z"
     assert (failed["start"], failed["end"]) == ("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z")
     assert failed["error"].startswith('projects: id "2", sensitive: ')
-    assert re.search(r"^2 of 3  2026-03-01 .. 2026-04-01  projects 0", err, re.MULTILINE)
+    assert re.search(r"^info: 2 of 3 2026-03-01 .. 2026-04-01 projects 0", bare(err), re.MULTILINE)
     assert f"error: 2026-02-01 .. 2026-03-01: {failed['error']}\n" in err
-    assert re.search(r"^load again: .* --output json --strict$", err, re.MULTILINE)
+    assert re.search(r"^info: load again: .* --output json --strict$", bare(err), re.MULTILINE)
 
 
 def test_what_was_done_before_ctrl_c_is_told(configured: Emulator) -> None:
@@ -137,7 +137,7 @@ def test_nothing_done_is_no_document(
     assert command(*words, "--output", "json") == code
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.splitlines()[-1].startswith("error: ")
+    assert bare(err).splitlines()[-1].startswith("error: ")
 
 
 def test_bars_of_a_load(configured: Emulator) -> None:
@@ -189,3 +189,50 @@ def test_tables_are_whole() -> None:
     for text in (piped, plain(on_terminal(*words, width=80)[0])):
         assert [row[:2] for row in table(text)] == [["projects", "back-fill"], ["trainings", "back-fill"]]
         assert text.count(": 2026-01-01 00:00:00 .. 2026-02-01 00:00:00 (UTC)") == 2
+
+
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (info|warning|error): (.*)")
+
+
+def test_lines_for_who_watches(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
+    configured.account.create_project()
+    configured.account.create_project(created="soon")
+    assert command("load") == 0
+    err = capfd.readouterr().err
+    found = [LINE.fullmatch(line) for line in err.splitlines()]
+    assert None not in found, err
+    said = [match.groups() for match in found if match]
+    assert ("info", "projects: everything is read: there was none before") in said
+    assert ("warning", "projects: 1 objects don't fit, see table rejected_items") in said
+    level, last = said[-1]
+    assert level == "info"
+    assert re.fullmatch(r"done: rows projects 1, trainings 0; \d+\.\d s; complete until 2026-03-10T12:00:00Z", last)
+
+
+def test_lines_of_json(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
+    configured.account.create_project(created="soon")
+    assert command("load", "--log-format", "json") == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert {tuple(line) for line in lines} == {("time", "level", "resource", "message")}
+    assert all(datetime.fromisoformat(line["time"]).utcoffset() == timedelta() for line in lines)
+    (warning,) = [line for line in lines if line["level"] == "warning"]
+    assert (warning["resource"], warning["message"]) == ("projects", "1 objects don't fit, see table rejected_items")
+    assert lines[-1]["message"].startswith("done: rows projects 0, ")
+
+    configured.fail(Fault.status(401), times=None)
+    assert command("load", "--log-format", "json", "--full", "--verbose") == 1
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert lines[-1]["level"] == "error"
+    assert "Traceback" in lines[-2]["message"]
+
+
+def test_lines_of_a_backfill(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
+    configured.account.create_project(created="2026-02-10T00:00:00", sensitive="maybe")
+    assert command(*BACKFILL, "--log-format", "json") == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    messages = [json.loads(line)["message"] for line in err.splitlines()]
+    assert "window 20260201_20260301: projects: 1 objects don't fit, see table rejected_items" in messages
+    assert [message[:6] for message in messages if message[1:5] == " of "] == ["1 of 3", "2 of 3", "3 of 3", "3 of 3"]

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from tests.cli.test_command import SCRIPT, configured, table
+from tests.conftest import bare
 from toloka_source.emulator import Emulator
 
 __all__ = ["configured"]  # fixtures
@@ -54,7 +55,7 @@ def test_its_backfill_says_how_to_load_again(configured: Emulator) -> None:
     configured.account.create_project(created="2025-01-10T00:00:00", sensitive="maybe")
     run = script(*BACKFILL, "--strict")
     assert run.returncode == 1
-    words = shlex.split(run.stderr.splitlines()[-1].removeprefix("load again: "))
+    words = shlex.split(bare(run.stderr).splitlines()[-1].removeprefix("info: load again: "))
     assert words[:2] == ["uv", "run"]
     assert Path(words[2]).resolve() == SCRIPT
     configured.account.edit_project("1", sensitive=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_command import SCRIPT, configured
+from tests.conftest import bare
 from toloka_source import ENDPOINTS
 from toloka_source.cli import main
 from toloka_source.cli.options import RESOURCES
@@ -100,7 +101,7 @@ def test_what_it_says_to_type_works(
 
     configured.account.create_project(created="2025-01-10T00:00:00", sensitive="maybe")
     failed = run(shlex.join([*calls, "backfill", *DATES, "--strict"]), 1)
-    load_again = failed.stderr.splitlines()[-1].removeprefix("load again: ")
+    load_again = bare(failed.stderr).splitlines()[-1].removeprefix("info: load again: ")
     assert shlex.split(load_again)[: len(again)] == again
     configured.account.edit_project("1", sensitive=True)
     assert run(load_again, 0).stdout.startswith("1 of 1  2025-01-01 .. 2025-02-01  projects 1")

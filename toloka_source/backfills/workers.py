@@ -37,6 +37,7 @@ from toloka_source.errors import (
     QuotaError,
     TolokaError,
 )
+from toloka_source.log_lines import LogFormat, current, with_window, written_as
 from toloka_source.report import LoadReport
 from toloka_source.window import Window
 
@@ -131,7 +132,7 @@ def results(todo: Sequence[Window], workers: int, job: tuple[Any, ...]) -> Itera
 
 def _start(window: Window, attempt: int, job: tuple[Any, ...]) -> _Worker:
     answer, send = _spawn.Pipe(duplex=False)
-    process = _spawn.Process(target=_work, args=(send, window, *job), name=f"toloka {window_name(window)}")
+    process = _spawn.Process(target=_work, args=(send, window, *job, current()), name=f"toloka {window_name(window)}")
     # Ctrl-C is ours alone, also before the process gets to say so itself
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
@@ -158,17 +159,16 @@ def _work(
     dataset: str,
     resources: Sequence[str],
     arguments: dict[str, Any],
+    log_format: LogFormat,
 ) -> None:
     """Load a window in this process, which was started for it, and send the report or the error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends us
     signal.signal(signal.SIGTERM, _clean_up_and_end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.getLogger(unknown_settings.__name__).disabled = True  # the parent has warned of them
-    if logging.lastResort:
-        logging.lastResort.setFormatter(logging.Formatter(f"window {window_name(window)}: %(message)s"))
     answer: tuple[LoadReport | Exception, str]
     try:
-        with own_signals():
+        with own_signals(), written_as(with_window(log_format, window_name(window)), logging.WARNING):
             answer = load_window(window, destination, dataset, resources, **arguments), ""
     except SystemExit:
         os._exit(1)  # it is cleaned up; threads that wait for the API would keep the process

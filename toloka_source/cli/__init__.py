@@ -10,6 +10,7 @@ Exit code: 0 done, 1 failed, 2 wrong usage or configuration (no request was made
 What takes time to import is imported by the subcommand that needs it: `--help` is there at once.
 """
 
+import logging
 import os
 import sys
 from argparse import Namespace
@@ -20,7 +21,8 @@ from pathlib import Path
 from toloka_source.cli.failure import failed
 from toloka_source.cli.interruption import Interruption
 from toloka_source.cli.next_step import command_words, script_words
-from toloka_source.cli.options import command_parser, script_parser
+from toloka_source.cli.options import command_parser, log_format, script_parser
+from toloka_source.log_lines import written_as
 
 _FOR_OWNER = 0o077
 """What is loaded holds texts that only the requester sees."""
@@ -65,7 +67,13 @@ def _run(options: Namespace, called_as: Sequence[str]) -> int:
     options.called_as = called_as
     if options.command == "emulator":
         return _job("emulator")(options)  # stops by itself
-    with Interruption(f"interrupted{_KEPT[options.command]}") as interruption, _umask(options):
+    is_quiet = options.progress == "off" and options.log_format == "auto"
+    level = logging.WARNING if is_quiet or log_format(options).kind == "plain" else logging.INFO
+    with (
+        written_as(log_format(options), level),
+        Interruption(f"interrupted{_KEPT[options.command]}") as interruption,
+        _umask(options),
+    ):
         try:
             code = _job(options.command)(options)
         except KeyboardInterrupt:

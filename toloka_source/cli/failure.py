@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from toloka_source.errors import ConfigurationError, TolokaError, shortened
+from toloka_source.log_lines import current, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ _KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number",
 
 def fail(text: str, code: int) -> int:
     """Say in one line on stderr what went wrong; return the exit code."""
-    print(f"error: {_hidden(' '.join(text.split()))}", file=sys.stderr)
+    say("error", _hidden(text))
     return code
 
 
@@ -33,7 +34,8 @@ def failed(error: Exception, options: Namespace) -> int:
 
 def trace(error: Exception) -> None:
     """Print an error's traceback on stderr."""
-    print(_hidden("".join(traceback.format_exception(error))), file=sys.stderr)
+    text = _hidden("".join(traceback.format_exception(error)))
+    print(current().line("debug", text) if current().kind == "json" else text, file=sys.stderr)
 
 
 def _hidden(text: str) -> str:

@@ -14,6 +14,8 @@ from time import sleep
 from types import FrameType, TracebackType
 from typing import Self
 
+from toloka_source.log_lines import current
+
 _SECONDS = 1.5
 """How long the main thread may take to clean up."""
 
@@ -65,7 +67,7 @@ class Interruption:
             # in a terminal, a bar may still be on the line, and has hidden the cursor
             before = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""
             with suppress(OSError):
-                os.write(2, f"{before}error: {self._text}\n".encode())
+                os.write(2, f"{before}{current().line('error', self._text)}\n".encode())
         return 128 + (self._number or signal.SIGINT)
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:

@@ -7,10 +7,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dlt.common.configuration.specs import ConnectionStringCredentials
+if TYPE_CHECKING:
+    from dlt.common.configuration.specs import ConnectionStringCredentials
 
-_TAKEN_OVER = ("by", "workers", "destination", "dataset", "environment", "report", "output")
+_TAKEN_OVER = ("by", "workers", "pipeline", "destination", "dataset", "environment", "report", "output")
 """The options of a back-fill that loading a part of it again needs, where they aren't the default."""
 
 
@@ -65,7 +67,7 @@ def look_into(file: str, table: str, called_as: Sequence[str]) -> str:
     return f'{python} -c "import duckdb; duckdb.connect({file!r}).sql({query!r}).show()"'
 
 
-def look_into_server(credentials: ConnectionStringCredentials, table: str) -> str | None:
+def look_into_server(credentials: "ConnectionStringCredentials", table: str) -> str | None:
     """Return a command that asks PostgreSQL the same; None without its own client, which knows or asks the password.
 
     Args:

@@ -1,5 +1,6 @@
 """The options of the command and of the script; nothing here takes time to import."""
 
+import sys
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ from rich_argparse import RichHelpFormatter
 
 from toloka_source.backfills.windows import BY
 from toloka_source.emulator.__main__ import emulator_options
+from toloka_source.log_lines import LogFormat
 
 PROGRESS = ("auto", "tqdm", "enlighten", "alive_progress", "log", "off")
 
@@ -16,6 +18,7 @@ RESOURCES = ("projects", "trainings")
 _LOAD = "load what is new in your account"
 _DEMO = "load a local Toloka, let a day pass, load again; no token needed"
 _BACKFILL = "load a range of time in windows, each by a process of its own; the cursor stays where it is"
+_PIPELINE = "the name of the working folder, of its lock and of DuckDB's file: another one for another account"
 _EMULATOR = "serve the Toloka API on this machine"
 
 
@@ -81,6 +84,7 @@ def backfill_options() -> ArgumentParser:
     add = parser.add_argument
     add("--start-date", metavar="DATE", required=True, help="load what is younger, e.g. 2026-01-31")
     add("--end-date", metavar="DATE", required=True, help="load up to this date")
+    parser.set_defaults(progress="auto")
     add("--by", default="month", help=f"a window's length: {', '.join(BY)} (default: month)")
     add("--workers", type=int, default=4, metavar="N", help="how many windows are loaded at once (default: 4)")
     return parser
@@ -90,15 +94,26 @@ def _common_options() -> ArgumentParser:
     parser = ArgumentParser(add_help=False)
     add = parser.add_argument
     add("--destination", default="duckdb", help="any dlt destination (default: duckdb)")
+    add("--pipeline", default="toloka", metavar="NAME", help=f"{_PIPELINE} (default: toloka)")
     add("--dataset", default="toloka_data", help="the dataset, or schema, of the tables (default: toloka_data)")
     add("--resources", nargs="+", metavar="NAME", help=f"which to load (default: {' '.join(RESOURCES)})")
     add("--environment", help="production or sandbox (default: what the configuration says, else production)")
     add("--report", metavar="FILE", help="write a page with charts of the data to this file, such as report.html")
     add("--output", choices=("text", "json"), default="text", help="json: one document on stdout (default: text)")
+    kinds = "text, with times, or json, an object a line (default: bare on a terminal, else text)"
+    add("--log-format", choices=("auto", "text", "json"), default="auto", help=f"of what goes to stderr: {kinds}")
     add("--strict", action="store_true", help="fail when an object doesn't fit its schema, before anything is loaded")
     add("--verbose", action="store_true", help="show the traceback of an error")
     add("--umask", type=_umask, metavar="OCTAL", help="as the shell's, for new files, such as 022 (default: 077)")
     return parser
+
+
+def log_format(options: Namespace) -> LogFormat:
+    """Return how lines of the log are written."""
+    kind = options.log_format
+    if kind == "auto":
+        kind = "plain" if sys.stderr.isatty() else "text"
+    return LogFormat(kind, RESOURCES, verbose=options.verbose)
 
 
 def _umask(text: str) -> int:

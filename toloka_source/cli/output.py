@@ -13,6 +13,7 @@ with the windows in the order in which they were loaded. What failed before anyt
 """
 
 import sys
+from argparse import Namespace
 from typing import Any
 
 import msgspec
@@ -20,27 +21,41 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from toloka_source.log_lines import say
 from toloka_source.report import LoadReport
 
 _WIDEST = 200
 """More than any table takes: no cell is cut where there is no terminal."""
 
 
+def in_short(report: LoadReport) -> str:
+    """Return a load in a line: rows, seconds, and the moment up to which all of it is complete."""
+    ends = [one.window_end for one in report.resources]
+    complete = min((end for end in ends if end), default=None)
+    until = f"complete until {complete:%Y-%m-%dT%H:%M:%SZ}" if complete and all(ends) else "not complete"
+    rows = ", ".join(f"{one.name} {one.rows}" for one in report.resources)
+    return f"done: rows {rows}; {report.seconds:.1f} s; {until}"
+
+
 class Output:
     """What a subcommand says when it is well."""
 
-    def __init__(self, kind: str) -> None:
-        """Take what `--output` says."""
-        self._is_json = kind == "json"
+    def __init__(self, options: Namespace) -> None:
+        """Take what `--output` says; who asks for a format of the log wants nothing for people."""
+        self._is_json = options.output == "json"
+        self._is_text = not self._is_json and options.log_format == "auto"
 
     def say(self, line: str = "") -> None:
         """Print a line for people."""
-        if not self._is_json:
+        if self._is_text:
             print(line, flush=True)
 
     def progress(self, line: str) -> None:
         """Print a line that comes before all is done: people wait for it, machines for the document."""
-        print(line, flush=True, file=sys.stderr if self._is_json else sys.stdout)
+        if self._is_text:
+            print(line, flush=True)
+        else:
+            say("info", line)
 
     def document(self, document: Any) -> None:  # noqa: ANN401 - what JSON can hold, dataclasses and times
         """Print the document for machines."""
@@ -49,7 +64,7 @@ class Output:
 
     def report(self, report: LoadReport) -> None:
         """Print a load as a table for people."""
-        if self._is_json:
+        if not self._is_text:
             return
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         table.add_column("resource")

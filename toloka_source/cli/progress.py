@@ -1,5 +1,6 @@
 """Progress on stderr: bars on a terminal, lines elsewhere."""
 
+import logging
 import os
 import sys
 from collections import Counter
@@ -13,6 +14,10 @@ from dlt.pipeline.progress import TCollectorArg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from toloka_source.log_lines import current
+
+log = logging.getLogger(__name__)
+
 _RESOURCES = "Resources"
 """What dlt counts the resources by that are read to their end: nothing until then."""
 
@@ -24,11 +29,12 @@ def collector(kind: str) -> TCollectorArg | None:
         kind: What `--progress` says.
     """
     if kind == "auto":
-        kind = "bars" if _is_terminal() else "log"
+        kind = "bars" if _is_terminal() and current().kind == "plain" else "log"
     if kind == "bars":
         return Bars()
     if kind == "log":
-        return LogCollector(log_period=2.0, logger=sys.stderr, dump_system_stats=False)
+        is_watched = current().kind != "plain"
+        return LogCollector(log_period=2.0, logger=log if is_watched else sys.stderr, dump_system_stats=False)
     if kind == "alive_progress":
         return AliveCollector(file=sys.stderr)
     return None if kind == "off" else kind  # type: ignore[return-value] # argparse has checked it

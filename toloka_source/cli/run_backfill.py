@@ -1,6 +1,6 @@
 """`toloka-source backfill`: a range of time in windows, many at once."""
 
-import sys
+import logging
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,6 +24,9 @@ from toloka_source.cli.progress import windows_bar
 from toloka_source.cli.run_load import chosen_resources, write_page
 from toloka_source.destinations.secrets import hide
 from toloka_source.errors import BackfillError, one_line
+from toloka_source.log_lines import say
+
+log = logging.getLogger(__name__)
 
 Loaded = list[tuple[Window, LoadReport]]
 Failed = Sequence[tuple[Window, Exception]]
@@ -36,7 +39,7 @@ def run_backfill(options: Namespace) -> int:
     _check_driver(destination)
     check_report(options.report, destination)
     windows = split_windows(options.start_date, options.end_date, options.by)
-    output = Output(options.output)
+    output = Output(options)
     loaded: Loaded = []
     failed: Failed = ()
     try:
@@ -47,12 +50,15 @@ def run_backfill(options: Namespace) -> int:
         if loaded or failed:
             output.document(_document(loaded, failed, monotonic() - started))
     total = _counts(report for _, report in loaded)
+    log.info("%d of %d windows: %s", len(loaded), len(windows), _line(total, monotonic() - started))
     output.say(f"{len(loaded)} of {len(windows)} windows  {_line(total, monotonic() - started)}")
     output.rejected(total["rejected"])
     _print_failed(failed, options)
     if loaded:
         with TemporaryDirectory() as folder:  # a look at the regular pipeline's would change it
-            pipeline = dlt.pipeline("toloka", folder, destination=options.destination, dataset_name=options.dataset)
+            pipeline = dlt.pipeline(
+                options.pipeline, folder, destination=options.destination, dataset_name=options.dataset
+            )
             write_page(pipeline, [report for _, report in loaded], options, output)
     return 1 if failed else 0
 
@@ -83,6 +89,7 @@ def _load(windows: Sequence[Window], options: Namespace, output: Output, loaded:
             options.dataset,
             chosen_resources(options),
             workers=options.workers,
+            pipeline_name=options.pipeline,
             views=True,
             on_loaded=show,
             **{name: value for name, value in given.items() if value is not None},
@@ -106,7 +113,7 @@ def _print_failed(failed: Failed, options: Namespace) -> None:
         if options.verbose:
             trace(reason)
     for start, end in _joined([window for window, _ in failed]):
-        print(f"load again: {load_again(options, backfill_options(), _date(start), _date(end))}", file=sys.stderr)
+        say("info", f"load again: {load_again(options, backfill_options(), _date(start), _date(end))}")
 
 
 def _counts(reports: Iterable[LoadReport]) -> Counter[str]:

@@ -17,8 +17,6 @@ from toloka_source.cli.run_load import build_pipeline, build_source, look, write
 if TYPE_CHECKING:
     from toloka_source.emulator import Account
 
-_FILE = "toloka_demo.duckdb"
-
 
 def run_demo(options: Namespace) -> int:
     """Load a local Toloka, let an hour pass there, load, let a day pass, load; return the exit code."""
@@ -26,10 +24,11 @@ def run_demo(options: Namespace) -> int:
         return fail("the demo needs the extra demo: pip install 'toloka-source[demo]'", 2)
     from toloka_source.emulator import Account, Clock, Emulator  # noqa: PLC0415 - needs the extra
 
-    output = Output(options.output)
+    output = Output(options)
     is_duckdb = options.destination == "duckdb"
-    destination = dlt.destinations.duckdb(_FILE) if is_duckdb else options.destination
-    pipeline = build_pipeline("toloka_demo", destination, f"{options.dataset}_demo", options)
+    name = f"{options.pipeline}_demo"
+    destination = dlt.destinations.duckdb(f"{name}.duckdb") if is_duckdb else options.destination
+    pipeline = build_pipeline(name, destination, f"{options.dataset}_demo", options)
     account = Account.lifelike(projects=1_000, clock=Clock(datetime.now(UTC) - timedelta(days=1, hours=1, minutes=1)))
     reports: list[LoadReport] = []
     try:

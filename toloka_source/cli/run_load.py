@@ -1,5 +1,6 @@
 """`toloka-source load`: what is new in the account."""
 
+import logging
 import os
 from argparse import Namespace
 from collections.abc import Sequence
@@ -11,24 +12,28 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
 from toloka_source._dlt import POSTGRES, count_paths_from_here, own_signals
+from toloka_source.backfills.load_window import check_pipeline_name
 from toloka_source.bi.html_report import check_report, write_report
 from toloka_source.bi.view_sql import DATASET
 from toloka_source.cli.next_step import look_into, look_into_server, look_with_dlt
-from toloka_source.cli.output import Output
+from toloka_source.cli.output import Output, in_short
 from toloka_source.cli.progress import collector
 from toloka_source.errors import ConfigurationError, check_choice
 from toloka_source.times import check_is_past, parse_time
 
+log = logging.getLogger(__name__)
+
 
 def run_load(options: Namespace) -> int:
     """Load what is new; return the exit code."""
-    output = Output(options.output)
+    output = Output(options)
     source = build_source(options, toloka)
-    pipeline = build_pipeline("toloka", options.destination, options.dataset, options)
+    pipeline = build_pipeline(options.pipeline, options.destination, options.dataset, options)
     with own_signals():
         report = load(pipeline, source, views=True)
     output.report(report)
     output.document(report.as_dict())
+    log.info(in_short(report))
     write_page(pipeline, [report], options, output)
     output.say(f"\nLook at it: {look(pipeline, report, options)}")
     report.raise_if_short()
@@ -37,6 +42,7 @@ def run_load(options: Namespace) -> int:
 
 def build_pipeline(name: str, destination: Any, dataset: str, options: Namespace) -> dlt.Pipeline:  # noqa: ANN401
     """Return the pipeline; what would stop it or its page is found now."""
+    check_pipeline_name(name)
     try:
         pipeline = dlt.pipeline(
             name,
