@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from tests.api.test_faults import fault_table
+from tests.docs.messages import messages
 from toloka_source import ENDPOINTS, errors, toloka
 from toloka_source.bi.view_schemas import DOUBLE, VIEWS
 from toloka_source.catalog import schemas
@@ -169,6 +170,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "arguments of the source": arguments,
     "filters": filters,
     "errors": error_tree,
+    "messages": lambda: table(("what you see", "what to do"), messages()),
     "faults": fault_table,
     "modules": modules,
     "sessions": sessions,
