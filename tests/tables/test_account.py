@@ -6,7 +6,7 @@ import dlt
 import pytest
 
 from tests.cli.test_command import Command, command, configured
-from tests.conftest import Warehouse, bare, fill
+from tests.conftest import Warehouse, fill
 from tests.tables.test_changes import gone_items
 from toloka_source import load
 from toloka_source.emulator import Account, Clock, Emulator
