@@ -1,7 +1,8 @@
 """Every use of what dlt doesn't document: why it is needed, and what happens when a later dlt lacks it.
 
 Nothing here fails silently: what is missing raises `AttributeError`, `ImportError` or `TypeError` where it is used, and
-`tests/loading/test_private_dlt.py` says in words what broke. All other modules go by dlt's documented names alone.
+`tests/loading/test_private_dlt.py` says in words what broke. What is of dlt's DuckDB client alone is in
+`_dlt_duckdb.py`; all other modules go by dlt's documented names.
 """
 
 import json
@@ -203,17 +204,6 @@ def copied(given: AnyDestination, settings: Mapping[str, object], kind: type[pos
     build: Any = kind or type(given)
     made: AnyDestination = build(**{**given.config_params, **given.caps_params, **settings})
     return made
-
-
-def duckdb_credentials(pipeline: dlt.Pipeline, settings: Mapping[str, object]) -> object:
-    """Return a copy of the credentials of a pipeline into DuckDB, with settings of DuckDB where the user has none.
-
-    A connection that the user opened keeps its own.
-    """
-    credentials: Any = pipeline.destination_client().config.credentials  # new ones each time
-    if credentials.external_conn() is None:
-        credentials.global_config = {**settings, **(credentials.global_config or {})}
-    return credentials
 
 
 def delta_table(pipeline: dlt.Pipeline, schema: str, table: str) -> Any | None:  # noqa: ANN401 - a class of an extra

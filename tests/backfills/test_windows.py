@@ -264,26 +264,25 @@ def test_windows_wait_for_each_other_on_duckdb(
     with FileLock(f"{file}.lock"):
         waiting = Thread(target=load_window, args=(MARCH, place.destination), kwargs=arguments)
         waiting.start()
-        while not caplog.messages:
+        while f"waiting until another process has loaded into {file}" not in caplog.messages:
             time.sleep(0.05)
-        assert year.requests == []
     waiting.join()
-    assert caplog.messages[0] == (f"waiting until another process has loaded into {file}")
     assert len(year.requests) == 3
     assert not Path(f"{file}.lock").exists()
     place.assert_complete(year.account, SPRING)
 
 
-def test_a_reader_that_holds_the_duckdb_file(arguments: dict[str, Any], year: Emulator, tmp_path: Path) -> None:
+def test_another_program_has_the_duckdb_file(arguments: dict[str, Any], year: Emulator, tmp_path: Path) -> None:
     load_window(MARCH, "duckdb", **arguments)
     year.clear_requests()
     with (
         held(tmp_path / "toloka.duckdb") as holder,
         pytest.raises(DestinationLockedError, match=f"PID {holder}"),
     ):
-        load_window(MARCH, "duckdb", **arguments)
+        load_window(MARCH, "duckdb", lock_timeout=0.2, **arguments)
     assert year.requests == []
-    assert rows(load_window(MARCH, "duckdb", **arguments)) == [4, 22]
+    with held(tmp_path / "toloka.duckdb", read_only=True):
+        assert rows(load_window(MARCH, "duckdb", **arguments)) == [4, 22]
 
 
 def test_delta_tables_are_merged(year: Emulator, arguments: dict[str, Any], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.bi.test_connections import reader
 from tests.bi.views_place import Place, findings_of, projects_of, rules_of, trainings_of
 from tests.cli.test_command import Command, command, configured
-from tests.conftest import NOON, Warehouse, bare
+from tests.conftest import NOON, Warehouse, bare, held
 from toloka_source import load
 from toloka_source.bi.charts import MOST_FIELDS, words
 from toloka_source.bi.html_report import write_report
@@ -216,8 +216,10 @@ def test_a_file_that_another_process_holds_when_the_page_is_to_be_written(api: E
     api.account.create_project()
     warehouse.views = True
     report = warehouse.load()
+    with reader():
+        write_report("report.html", warehouse.pipeline, [report])
     with (
-        reader(),
+        held("toloka.duckdb"),
         pytest.raises(DestinationError, match=r"^loaded, but without a report: .*could not set lock on file"),
     ):
         write_report("report.html", warehouse.pipeline, [report])

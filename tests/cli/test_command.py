@@ -297,7 +297,7 @@ def test_a_file_that_another_process_holds(
     with held("toloka.duckdb") as holder:
         configured.account.create_project()
         capfd.readouterr()
-        assert command("load", "--progress", "off") == 1
+        assert command("load", "--progress", "off", "--lock-timeout", "0") == 1
         err = capfd.readouterr().err
         assert err.count("\n") == 1
         assert "end the other process, then run again" in err

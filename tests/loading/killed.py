@@ -2,9 +2,9 @@
 
     python killed.py
 
-imports everything once, then forks a process for each line of JSON on its input (`folder`, `step`, `seconds`), waits
-until it ended and answers with another line (`code`, as subprocess has it, and `seconds`). A run that came to its end
-leaves the number of its steps on disk in `steps.txt`.
+imports everything once, then forks a process for each line of JSON on its input (`folder`, `step` or `replaced` or
+`seconds`), waits until it ended and answers with another line (`code`, as subprocess has it, and `seconds`). A run that
+came to its end leaves the number of its steps on disk in `steps.txt`.
 """
 
 import gc
@@ -38,10 +38,16 @@ STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 class Steps:
     """Counts the steps of this process on disk, and kills it before one of them, as the system does."""
 
-    def __init__(self, last: int | None) -> None:
-        """Begin to count; no step is the last one unless there is a number."""
+    def __init__(self, last: int | None, replaced: str | None = None) -> None:
+        """Begin to count.
+
+        Args:
+            last: How many steps there are to be; None if this isn't what ends it.
+            replaced: "before" or "after": when to end it, beside the step that puts the database in its place.
+        """
         self.done = 0
         self._last = last
+        self._replaced = replaced
         self._counting = threading.Lock()
         sys.addaudithook(self._see)
 
@@ -50,6 +56,8 @@ class Steps:
         if event not in STEPS and not is_write:
             return
         with self._counting:
+            if self._replaced and event == "os.rename" and Path(arguments[1]).name == "toloka.duckdb":
+                self._last = self.done + (self._replaced == "after")
             if self.done == self._last:
                 os.kill(os.getpid(), signal.SIGKILL)
             self.done += 1
@@ -61,7 +69,7 @@ def run(order: dict[str, Any]) -> int:
     with Path("output.txt").open("ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    steps = Steps(order["step"])
+    steps = Steps(order["step"], order["replaced"])
     code = main(["load", "--progress", "off"])
     done = steps.done
     Path("steps.txt").write_text(str(done), encoding="ascii")

@@ -42,6 +42,9 @@ HEALING = [
 """What part of a first run was done when it was killed, and how many steps the run after it does until it is, too."""
 
 
+Tables = dict[str, list[dict[str, Any]]]
+
+
 class Runs:
     """An account, and the command that loads it into one folder, in a process for each run."""
 
@@ -53,11 +56,14 @@ class Runs:
         self.folder.mkdir()
         self._server = server
 
-    def run(self, step: int | None = None, seconds: float | None = None) -> dict[str, Any]:
-        """Run the command, killed before a step on disk or after some seconds; return its answer."""
+    def run(self, step: int | None = None, seconds: float | None = None, replaced: str | None = None) -> dict[str, Any]:
+        """Run the command, killed before a step on disk or after some seconds; return its answer.
+
+        Or killed "before" or "after" the step that puts the database in its place.
+        """
         assert self._server.stdin
         assert self._server.stdout
-        order = {"folder": str(self.folder), "step": step, "seconds": seconds}
+        order = {"folder": str(self.folder), "step": step, "seconds": seconds, "replaced": replaced}
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()
         answer: dict[str, Any] = json.loads(self._server.stdout.readline())
@@ -93,17 +99,29 @@ class Runs:
         """Return how many steps on disk the last run took, which came to its end."""
         return int((self.folder / "steps.txt").read_text())
 
+    def account(self) -> Tables:
+        """Return what the tables are to hold."""
+        objects = {"projects": self.api.account.projects, "trainings": self.api.account.trainings}
+        return {name: expected_rows(found, ENDPOINTS[name].schema) for name, found in objects.items()}
+
+    def tables(self) -> Tables:
+        """Return what the tables hold of what the account has; they aren't there before the first load."""
+        with duckdb.connect(self.folder / "toloka.duckdb", read_only=True) as connection:
+            if not connection.sql("FROM duckdb_tables()").fetchone():
+                return {}
+            there = {name: set(self.api.account.ids(name)) for name in ENDPOINTS}
+            return {name: [row for row in rows(connection, name) if row["id"] in there[name]] for name in ENDPOINTS}
+
     def assert_right(self) -> None:
         """Run once more; then the tables equal the account, and nothing is left to load."""
         answer = self.run()
         assert answer["code"] == 0, (self.folder / "output.txt").read_text()
-        account = self.api.account
-        with duckdb.connect(str(self.folder / "toloka.duckdb"), read_only=True) as connection:
-            for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
-                there = set(account.ids(name))
-                found = [row for row in rows(connection, name) if row["id"] in there]
-                assert found == expected_rows(objects, ENDPOINTS[name].schema)
-                assert_history(connection, name, there)
+        assert self.tables() == self.account()
+        with duckdb.connect(self.folder / "toloka.duckdb", read_only=True) as connection:
+            for name in ENDPOINTS:
+                assert_history(connection, name, set(self.api.account.ids(name)))
+        assert {path.name for path in self.folder.iterdir()} == {"toloka.duckdb", "dlt", "output.txt", "steps.txt"}
+        assert list((self.folder / "dlt" / "pipelines" / "toloka").glob("toloka-*")) == []
         for left in ("normalize/extracted", "load/normalized"):
             packages = (self.folder / "dlt" / "pipelines" / "toloka" / left).glob("*/")
             assert [path for path in packages if path.is_dir()] == []
@@ -235,7 +253,26 @@ def test_killed_again_while_it_heals(runs: Runs, steps: int, left: float, step: 
 def test_killed_at_a_random_moment(runs: Runs, duration: float, number: int) -> None:
     rng = random.Random(number)  # noqa: S311 - no secret
     moment = max(rng.random(), rng.random()) * duration  # rather late, where the data is on its way
-    runs.restore(is_empty=number % 4 == 0)
+    is_empty = number % 4 == 0
+    runs.restore(is_empty=is_empty)
+    before = {} if is_empty else runs.tables()
     answer = runs.run(seconds=moment)
     assert answer["code"] in {0, KILLED}
+    if (runs.folder / "toloka.duckdb").exists():
+        assert runs.tables() in (before, runs.account())
     runs.assert_right()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_as_the_file_is_replaced(runs: Runs, moment: str) -> None:
+    runs.restore()
+    before = runs.tables()
+    with duckdb.connect(runs.folder / "toloka.duckdb", read_only=True) as reader:
+        assert runs.run(replaced=moment)["code"] == KILLED
+        assert rows(reader, "projects") == before["projects"]
+    assert runs.tables() == (runs.account() if moment == "after" else before)
+    runs.assert_right()
+    with duckdb.connect(runs.folder / "toloka.duckdb", read_only=True) as connection:
+        loads = connection.sql("SELECT count(*), count(DISTINCT load_id) FROM toloka_data._dlt_loads").fetchone()
+    assert loads
+    assert loads[0] == loads[1]  # nothing was loaded twice

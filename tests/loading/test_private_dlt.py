@@ -1,5 +1,7 @@
 """What dlt doesn't document and we use: each test says in words what broke, should a later dlt change it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from tests.conftest import Warehouse
-from toloka_source import _dlt, load
+from toloka_source import _dlt, _dlt_duckdb, load
+from toloka_source.destinations.place import place_of
 
 pytest_plugins = ["tests.postgres"]
 
@@ -25,9 +28,9 @@ UNDOCUMENTED = (
 )
 
 
-def test_all_of_it_stands_in_one_module() -> None:
+def test_all_of_it_stands_in_modules_of_its_own() -> None:
     for path in SOURCE.rglob("*.py"):
-        if path.name == "_dlt.py":
+        if path.name.startswith("_dlt"):
             continue
         text = path.read_text()
         assert not [module for module in UNDOCUMENTED if f"from {module} import" in text], path
@@ -119,3 +122,37 @@ def test_a_client_without_that_hook_is_refused(monkeypatch: pytest.MonkeyPatch) 
             monkeypatch.delattr(kind, "_create_merge_followup_jobs")
     with pytest.raises(AttributeError):
         _ = _dlt.PostgresLocked("postgresql://nobody@127.0.0.1/none").client_class
+
+
+def test_the_load_step_of_a_run_can_be_wrapped(warehouse: Warehouse) -> None:
+    seen = []
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        seen.append(len(warehouse.pipeline.list_normalized_load_packages()))
+        yield
+
+    with _dlt_duckdb.around_load(warehouse.pipeline, context):
+        warehouse.pipeline.run(warehouse.source())
+    said = (
+        "dlt's run doesn't call the pipeline's load any more: it loads into the file itself, which is open to be read"
+    )
+    assert seen == [1], said
+    warehouse.pipeline.run(warehouse.source())
+    assert seen == [1], "the pipeline's own load isn't there again"
+
+
+def test_duckdb_can_be_opened_elsewhere_and_keeps_its_name(warehouse: Warehouse, own_folder: Path) -> None:
+    given, place = warehouse.pipeline.destination, place_of(warehouse.pipeline)
+    warehouse.pipeline.destination = _dlt_duckdb.opening(warehouse.pipeline, file=own_folder / "other.duckdb")
+    info = warehouse.pipeline.run(warehouse.source())
+    assert not Path("toloka.duckdb").exists(), "dlt doesn't ask the credentials for what to open: the copy isn't used"
+    assert warehouse.count("projects") == 0
+    assert str(own_folder / "toloka.duckdb") in str(info), "dlt's reports name the copy"
+    assert place_of(warehouse.pipeline) == place, "the copy is another place: all is read again"
+    loaded = _dlt_duckdb.loaded_packages(warehouse.pipeline)
+    assert loaded == set(info.loads_ids), (
+        "dlt notes what it has loaded elsewhere: a package is loaded twice after a kill"
+    )
+    warehouse.pipeline.destination = given
+    assert _dlt_duckdb.loaded_packages(warehouse.pipeline) == set(), "the user's destination is another one"

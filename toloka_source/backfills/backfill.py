@@ -10,6 +10,7 @@ from toloka_source.backfills.workers import results
 from toloka_source.bi.view_sql import check_views
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import BackfillError, ConfigurationError
+from toloka_source.loading.beside_readers import check_timeout
 from toloka_source.report import LoadReport
 from toloka_source.source import toloka
 from toloka_source.times import check_is_past
@@ -28,6 +29,8 @@ def backfill(
     workers: int = 4,
     pipeline_name: str = toloka.name,
     views: bool | str = False,
+    publish: bool = True,
+    lock_timeout: float = 60.0,
     on_loaded: Callable[[Window, LoadReport], object] | None = None,
     **arguments: Any,  # noqa: ANN401 - the source's
 ) -> list[tuple[Window, LoadReport]]:
@@ -45,6 +48,8 @@ def backfill(
         workers: How many windows are loaded at once.
         pipeline_name: As in `load_window`.
         views: As in `load`.
+        publish: As in `load`.
+        lock_timeout: As in `load_window`.
         on_loaded: Called with each window that was loaded, as soon as it is, and what was loaded. What it raises ends
             the back-fill.
         **arguments: Those of `toloka`, without the dates; what isn't given is taken from the configuration.
@@ -69,11 +74,12 @@ def backfill(
         workers = 1
     check_views(views, dataset)
     check_pipeline_name(pipeline_name)
+    check_timeout(lock_timeout)
+    how = {"views": views, "publish": publish, "lock_timeout": lock_timeout, "pipeline_name": pipeline_name}
     warn_of_unknown_settings(pipeline_name)
     loaded = []
     try:
-        given = {"views": views, "pipeline_name": pipeline_name, **arguments}
-        for window, report in results(todo, workers, (destination, dataset, resources, given)):
+        for window, report in results(todo, workers, (destination, dataset, resources, {**how, **arguments})):
             loaded.append((window, report))
             if on_loaded:
                 on_loaded(window, report)

@@ -9,7 +9,7 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -25,15 +25,17 @@ from dlt.pipeline.helpers import retry_load, retry_schema_update
 from dlt.pipeline.progress import TCollectorArg
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from toloka_source._dlt import DUCKDB, POSTGRES, PostgresLocked, copied, drop_staging, forget_tables
+from toloka_source._dlt import POSTGRES, PostgresLocked, copied, drop_staging, forget_tables
 from toloka_source.backfills.windows import window_name
 from toloka_source.bi.view_sql import check_views
-from toloka_source.bi.views import publish, publish_failure
+from toloka_source.bi.views import publish as publish_views
 from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.destinations.failures import translated
 from toloka_source.destinations.place import check_names
 from toloka_source.destinations.secrets import check_credentials, without_secrets
 from toloka_source.errors import ConfigurationError, DestinationLockedError, check_choice
+from toloka_source.loading.beside_readers import BesideReaders
+from toloka_source.loading.failures_noted import failures_noted
 from toloka_source.loading.lock import locked
 from toloka_source.loading.reports import resource_reports
 from toloka_source.report import LoadReport, ResourceReport
@@ -61,6 +63,8 @@ def load_window(
     progress: TCollectorArg | None = None,
     pipeline_name: str = _PIPELINE,
     views: bool | str = False,
+    publish: bool = True,
+    lock_timeout: float = 60.0,
     **arguments: Any,  # noqa: ANN401 - the source's
 ) -> LoadReport:
     """Load one window in this process, while others may load other windows into the same dataset.
@@ -76,13 +80,15 @@ def load_window(
         progress: As in `dlt.pipeline`.
         pipeline_name: The regular pipeline's name, by which dlt looks up the configuration and names DuckDB's file.
         views: As in `load`.
+        publish: As in `load`.
+        lock_timeout: As in `load`, for what is no load of this package.
         **arguments: Those of `toloka`, without the dates; what isn't given is taken from the configuration.
 
     Raises:
         ConfigurationError: An argument can't work.
         BusyError: Another process on this machine loads this window.
         TolokaError: What went wrong on the way from the API; nothing was loaded.
-        DestinationLockedError: Something that is no load of a window holds the destination's file.
+        DestinationLockedError: Something that is no load of this package holds the destination's file.
         DestinationError: The destination refused the data, or can't be reached or written to.
         FileError: A file on this machine can't be written.
         PipelineStepFailed: Any other failure of dlt's.
@@ -104,14 +110,15 @@ def load_window(
         try:
             check_credentials(pipeline)
             check_names(pipeline, [views_in] if views else [])
-            reports, info = _run(pipeline, source)
-            if views:
-                with _duckdb_lock(pipeline):
-                    publish(pipeline, reports, monotonic() - started, views_in)
+            beside = BesideReaders(pipeline, publish=publish, lock_timeout=lock_timeout, turn_timeout=None)
+            names = list(source.selected_resources)
+            with beside.opened(), failures_noted(pipeline, names, started, beside) if views else nullcontext():
+                reports, info = _run(pipeline, source, beside)
+                if views:
+                    with beside.writing():
+                        publish_views(pipeline, reports, monotonic() - started, views_in)
         except (PipelineStepFailed, DestinationException, OSError) as error:
             cause = translated(without_secrets(error))
-            if views:
-                publish_failure(pipeline, list(source.selected_resources), cause, monotonic() - started)
             raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started, (info,))
 
@@ -186,29 +193,19 @@ def _own_destination(destination: Any, name: str, window: Window) -> Destination
     return own
 
 
-def _run(pipeline: dlt.Pipeline, source: DltSource) -> tuple[list[ResourceReport], LoadInfo]:
-    with _duckdb_lock(pipeline):
-        _clean_up(pipeline)  # what a killed load of this window left; and better now than after the API was read
+def _run(pipeline: dlt.Pipeline, source: DltSource, beside: BesideReaders) -> tuple[list[ResourceReport], LoadInfo]:
+    if not beside.is_copying:
+        with beside.writing():
+            _clean_up(pipeline)  # what a killed load of this window left; and better now than after the API was read
     pipeline.extract(source)
     with quiet_package_warnings():
         pipeline.normalize()
-    with quiet_package_warnings(), _duckdb_lock(pipeline):
-        try:
-            info = _load(pipeline)
-        finally:
-            _clean_up(pipeline)
+        with beside.writing():
+            try:
+                info = _load(pipeline)
+            finally:
+                _clean_up(pipeline)
     return [*resource_reports(pipeline, source)], info
-
-
-@contextmanager
-def _duckdb_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """Wait until no other window is loaded into this DuckDB file."""
-    database = getattr(pipeline.destination_client().config.credentials, "database", "")
-    if pipeline.destination.destination_type != DUCKDB or not Path(database).is_absolute():
-        yield
-        return
-    with locked(Path(database)):
-        yield
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ from toloka_source.bi.trust import check_owners, own_names_only
 from toloka_source.bi.view_schemas import VIEWS
 from toloka_source.bi.view_sql import DATASET, ENGINES, dataset_of
 from toloka_source.destinations.failures import translated
+from toloka_source.destinations.place import only_read
 from toloka_source.destinations.secrets import without_secrets
 from toloka_source.errors import ConfigurationError, DestinationError, FileError
 from toloka_source.report import LoadReport
@@ -157,7 +158,7 @@ def write_report(path: str, pipeline: dlt.Pipeline, reports: Sequence[LoadReport
 
 def _read(pipeline: dlt.Pipeline) -> dict[str, list[Row]]:
     engine = ENGINES[pipeline.destination.destination_type]
-    with pipeline.destination_client() as destination:
+    with only_read(pipeline), pipeline.destination_client() as destination:
         client: Any = destination.sql_client  # type: ignore[attr-defined] # both engines' clients have one
         with own_names_only(client, engine):
             check_owners(client, engine, DATASET)

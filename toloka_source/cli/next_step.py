@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dlt.common.configuration.specs import ConnectionStringCredentials
 
-_TAKEN_OVER = ("by", "workers", "pipeline", "destination", "dataset", "environment", "report", "output")
+_TAKEN_OVER = (
+    *("by", "workers", "pipeline", "destination", "dataset", "environment", "report", "output", "lock_timeout"),
+)
 """The options of a back-fill that loading a part of it again needs, where they aren't the default."""
 
 
@@ -41,11 +43,10 @@ def load_again(options: Namespace, defaults: ArgumentParser, start: str, end: st
     for name in _TAKEN_OVER:
         value = getattr(options, name)
         if value != defaults.get_default(name):
-            words += [f"--{name}", str(value)]
+            words += [f"--{name.replace('_', '-')}", str(value)]
     if options.umask is not None:
         words += ["--umask", f"{options.umask:03o}"]
-    if options.strict:
-        words.append("--strict")
+    words += ["--strict"] * options.strict + ["--no-publish"] * (not options.publish)
     if options.resources:
         words += ["--resources", *options.resources]
     return shlex.join(words)

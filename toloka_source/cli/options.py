@@ -103,6 +103,10 @@ def _common_options() -> ArgumentParser:
     kinds = "text, with times, or json, an object a line (default: bare on a terminal, else text)"
     add("--log-format", choices=("auto", "text", "json"), default="auto", help=f"of what goes to stderr: {kinds}")
     add("--strict", action="store_true", help="fail when an object doesn't fit its schema, before anything is loaded")
+    add(
+        "--no-publish", dest="publish", action="store_false", help="load into DuckDB's file itself: readers keep it off"
+    )
+    add("--lock-timeout", type=float, default=60, metavar="SECONDS", help="wait so long for who has it (default: 60)")
     add("--verbose", action="store_true", help="show the traceback of an error")
     add("--umask", type=_umask, metavar="OCTAL", help="as the shell's, for new files, such as 022 (default: 077)")
     return parser

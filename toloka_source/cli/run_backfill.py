@@ -91,6 +91,8 @@ def _load(windows: Sequence[Window], options: Namespace, output: Output, loaded:
             workers=options.workers,
             pipeline_name=options.pipeline,
             views=True,
+            publish=options.publish,
+            lock_timeout=options.lock_timeout,
             on_loaded=show,
             **{name: value for name, value in given.items() if value is not None},
         )

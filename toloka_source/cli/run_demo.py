@@ -67,7 +67,14 @@ def _load(
         arguments = {}
     source = build_source(options, build, token="any", base_url=base_url, **arguments)  # noqa: S106 - no secret
     with own_signals():
-        return load(pipeline, source, refresh=refresh, views=True)
+        return load(
+            pipeline,
+            source,
+            refresh=refresh,
+            views=True,
+            publish=options.publish,
+            lock_timeout=options.lock_timeout,
+        )
 
 
 def _pass_an_hour(account: "Account") -> str:

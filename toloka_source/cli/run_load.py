@@ -30,7 +30,7 @@ def run_load(options: Namespace) -> int:
     source = build_source(options, toloka)
     pipeline = build_pipeline(options.pipeline, options.destination, options.dataset, options)
     with own_signals():
-        report = load(pipeline, source, views=True)
+        report = load(pipeline, source, views=True, publish=options.publish, lock_timeout=options.lock_timeout)
     output.report(report)
     output.document(report.as_dict())
     log.info(in_short(report))

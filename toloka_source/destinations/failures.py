@@ -38,10 +38,7 @@ def translated(error: Exception) -> BaseException:
         if isinstance(cause, TolokaError | KeyboardInterrupt):
             return cause
         if "Could not set lock on file" in str(cause):
-            said = re.split("However|See also", str(cause).partition("Could not set lock")[2])[0].strip()
-            return _caused(
-                DestinationLockedError(f"end the other process, then run again: could not set lock {said}"), error
-            )
+            return _caused(lock_error(str(cause)), error)
     if is_refusal(error):
         said = f"the destination refused the data; the next run begins where this one began: {last_line(error)}"
         return _caused(DestinationError(said), error)
@@ -62,6 +59,12 @@ def _outage(error: Exception) -> Exception | None:
             said = f"the destination can't be reached, look at it and at its credentials: {cause.inner_exc}"
             return _caused(DestinationError(said), error)
     return None
+
+
+def lock_error(said: str) -> DestinationLockedError:
+    """Return the error that names the other process, from what DuckDB says of it."""
+    said = re.split("However|See also", said.partition("Could not set lock")[2] or said)[0].strip()
+    return DestinationLockedError(f"end the other process, then run again: could not set lock {said}")
 
 
 def _caused(error: Exception, cause: Exception) -> Exception:

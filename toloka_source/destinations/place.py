@@ -1,6 +1,7 @@
 """The place that a pipeline loads into."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,8 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 
 from toloka_source._dlt import DUCKDB
+from toloka_source._dlt_duckdb import duckdb_path, opening
+from toloka_source.destinations.duckdb_file import wait_for_writers
 from toloka_source.errors import ConfigurationError
 
 
@@ -93,6 +96,25 @@ def tables_at(pipeline: dlt.Pipeline, names: Iterable[str]) -> set[str]:
         if not hasattr(client, "get_storage_tables"):
             return set(names)
         return {name for name, columns in client.get_storage_tables(names) if columns}
+
+
+@contextmanager
+def only_read(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Let the pipeline read its destination in here; a DuckDB file is opened so that other readers can open it too.
+
+    Raises:
+        DestinationLockedError: Another process writes into the file.
+    """
+    path = duckdb_path(pipeline)
+    if path is None or wait_for_writers(path, 0):
+        yield
+        return
+    given = pipeline.destination
+    pipeline.destination = opening(pipeline, read_only=True)
+    try:
+        yield
+    finally:
+        pipeline.destination = given
 
 
 def current_place() -> Place | None:

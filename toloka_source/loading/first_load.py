@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import dlt
 from dlt.extract import DltSource
 
-from toloka_source._dlt import DUCKDB, copied, duckdb_credentials
+from toloka_source._dlt import DUCKDB, copied
+from toloka_source._dlt_duckdb import duckdb_credentials
 from toloka_source.destinations.place import tables_at
 
 _SMALL_FILES: Mapping[str, object] = {"recommended_file_size": 2_500_000, "loader_parallelism_strategy": "sequential"}

@@ -6,8 +6,8 @@ state of this source are ever dropped.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic
 
@@ -21,11 +21,14 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from toloka_source import _dlt
 from toloka_source.bi.view_sql import check_views
-from toloka_source.bi.views import publish, publish_failure, views_block_drops, views_emptied
+from toloka_source.bi.views import publish as publish_views
+from toloka_source.bi.views import views_block_drops, views_emptied
 from toloka_source.destinations.failures import is_refusal, is_table_gone, last_line, translated
 from toloka_source.destinations.place import check_names, place_of, tables_at
 from toloka_source.destinations.secrets import check_credentials, without_secrets
 from toloka_source.errors import ConfigurationError
+from toloka_source.loading.beside_readers import BesideReaders
+from toloka_source.loading.failures_noted import failures_noted
 from toloka_source.loading.first_load import appending, file_by_file, is_first_load
 from toloka_source.loading.lock import locked
 from toloka_source.loading.recovery import LAST_LOADED, NOWHERE, PLACE, drop_pending, note, noted, recover, take_state
@@ -48,6 +51,8 @@ def load(
     *,
     refresh: TRefreshMode | None = None,
     views: bool | str = False,
+    publish: bool = True,
+    lock_timeout: float = 60.0,
 ) -> LoadReport:
     """Run the pipeline on the source, after recovering what an interrupted run left behind.
 
@@ -59,12 +64,15 @@ def load(
             of their dataset, `toloka_bi` unless given. What goes wrong there is a warning, unless the disk is full or
             the connection breaks. PostgreSQL then refuses a plain `DROP TABLE` of what the views read, and dlt's own
             `refresh`; `load` with `refresh` works.
+        publish: Whether to load into a copy of a DuckDB file, which then takes the file's place at once, so that no
+            reader waits or fails. The file itself is loaded into where that can't be: where this process has it open.
+        lock_timeout: How many seconds to wait for another process that has the DuckDB file.
 
     Raises:
         ConfigurationError: An argument can't work.
         BusyError: Another process runs this pipeline.
         TolokaError: What went wrong on the way from the API; nothing was loaded and the cursor has not moved.
-        DestinationLockedError: Another process holds the destination's file.
+        DestinationLockedError: Another process still holds the destination's file.
         DestinationError: The destination refused the data for good: the cursor has not moved, and the next run begins
             anew. Or it can't be reached or written to.
         FileError: A file on this machine can't be written.
@@ -72,36 +80,33 @@ def load(
     """
     started = monotonic()
     source = _checked(pipeline, source)
+    names = list(source.selected_resources)
     views_in = check_views(views, pipeline.dataset_name)
     check_names(pipeline, [views_in] if views else [])
     if source.schema.name == toloka.name:
         warn_of_unknown_settings(pipeline.pipeline_name)
     folder = Path(pipeline.pipelines_dir, pipeline.pipeline_name)
+    beside = BesideReaders(pipeline, publish=publish, lock_timeout=lock_timeout, turn_timeout=lock_timeout)
     try:
-        with locked(folder, f"another process runs the pipeline {pipeline.pipeline_name!r}"):
+        busy = f"another process runs the pipeline {pipeline.pipeline_name!r}"
+        with locked(folder, busy), beside.opened():
             recover(pipeline, source.schema.name)
+            beside.publish()
             take_state(pipeline, source.schema.name)
             refresh = refresh or pipeline.refresh
             is_first = not refresh and is_first_load(pipeline, source)
             with quiet_package_warnings(), file_by_file(pipeline) if is_first else nullcontext():
-                with _failures_noted(pipeline, source, started) if views else nullcontext():
-                    reports, infos = _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh)
+                with failures_noted(pipeline, names, started, beside) if views else nullcontext():
+                    reports, infos = (
+                        _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, beside)
+                    )
                 if views:
-                    publish(pipeline, reports, monotonic() - started, views_in)
+                    with beside.writing():
+                        publish_views(pipeline, reports, monotonic() - started, views_in)
     except (PipelineStepFailed, DestinationException, OSError) as error:
         cause = translated(without_secrets(error))
         raise cause from cause.__cause__
     return LoadReport(tuple(reports), monotonic() - started, tuple(infos))
-
-
-@contextmanager
-def _failures_noted(pipeline: dlt.Pipeline, source: DltSource, started: float) -> Iterator[None]:
-    try:
-        yield
-    except (PipelineStepFailed, DestinationException, OSError) as error:
-        cause = translated(without_secrets(error))
-        publish_failure(pipeline, list(source.selected_resources), cause, monotonic() - started)
-        raise
 
 
 def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSource:
@@ -118,16 +123,17 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
     return source
 
 
-def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> _Loaded:
+def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, beside: BesideReaders) -> _Loaded:
     lost = [] if refresh else _lost_resources(pipeline, source)
     if lost:
         # not by dlt's refresh, which drops all tables of a resource: what they note of the past can't be read again
         log.warning("tables of %s are gone from the destination: everything is loaded again", ", ".join(lost))
-        _dlt.forget_tables(pipeline, source.schema.name)
+        with beside.writing():
+            _dlt.forget_tables(pipeline, source.schema.name)
         state = dict(pipeline.state["sources"][source.name])
         state["resources"] = {name: one for name, one in state.get("resources", {}).items() if name not in lost}
         _dlt.set_state(pipeline, source.name, state)
-    return _run(pipeline, source, refresh)
+    return _run(pipeline, source, refresh, beside)
 
 
 def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
@@ -160,7 +166,7 @@ def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> _Loaded:
     return _reports(pipeline, source, info)
 
 
-def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> _Loaded:
+def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, beside: BesideReaders) -> _Loaded:
     schema = source.schema.name
     try:
         info = _run_dlt(pipeline, source, refresh)
@@ -171,7 +177,8 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None
         if not is_table_gone(error):
             raise
         log.warning("a table has gone from the destination, and is made again: %s", last_line(error))
-        _dlt.forget_tables(pipeline, schema)
+        with beside.writing():
+            _dlt.forget_tables(pipeline, schema)
         take_state(pipeline, schema)
         info = _run_dlt(pipeline, source, refresh)
     return _reports(pipeline, source, info)

@@ -16,6 +16,7 @@ from toloka_source import _dlt
 from toloka_source.bi.views import views_emptied
 from toloka_source.destinations.failures import is_destination_down, last_line
 from toloka_source.destinations.place import place_of
+from toloka_source.loading import unpublished
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ _EXTRACTED, _NORMALIZED, _LOADED = "normalize/extracted", "load/normalized", "lo
 def recover(pipeline: dlt.Pipeline, schema: str) -> None:
     """Load what is pending; drop what is of this schema and can't be loaded here: it is read again."""
     _dlt.mend_folders(pipeline)
+    unpublished.put_back_killed(pipeline)
     place = place_of(pipeline).digest
     has_moved = noted(pipeline, PLACE, place) != place
     for load_id, folders in _pending(pipeline, "").items():
