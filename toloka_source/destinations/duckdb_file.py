@@ -29,6 +29,9 @@ _POLL_SECONDS = 0.05
 _READ_LOCK = struct.pack("hhqqi4x", 0, 0, 0, 0, 0)
 """Linux' `struct flock`: a lock for reading, on the whole file."""
 
+_AT_ONCE = 1 << 26
+"""How many bytes are copied at once."""
+
 _FICLONE = 0x40049409
 """Linux' request to share the blocks of another file."""
 
@@ -175,11 +178,16 @@ def copy(opened: BinaryIO, path: Path, target: Path) -> None:
 
 def _fill(opened: BinaryIO, made: BinaryIO) -> None:
     if sys.platform == "linux":
-        with suppress(OSError):
+        with suppress(OSError):  # another file system, or one that can't
             fcntl.ioctl(made, _FICLONE, opened.fileno())
             return
+        with suppress(OSError):
+            while os.copy_file_range(opened.fileno(), made.fileno(), _AT_ONCE):
+                pass
+            return
     opened.seek(0)
-    shutil.copyfileobj(opened, made, 1 << 24)
+    made.seek(0)
+    shutil.copyfileobj(opened, made, _AT_ONCE)
 
 
 def checkpoint(path: Path) -> None:
