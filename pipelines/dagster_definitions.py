@@ -33,6 +33,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from pydantic import Field
 
 from toloka_source import ENDPOINTS, ResourceReport, TolokaError, load, load_window, split_windows, toloka
+from toloka_source.destinations.place import only_read
 from toloka_source.destinations.secrets import without_secrets
 from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError, QuotaError, TemporaryError
 from toloka_source.tables.further_tables import REJECTED_ITEMS
@@ -225,8 +226,9 @@ def checks(context: dg.AssetCheckExecutionContext, toloka_api: Toloka) -> Iterat
     """Ask the destination whether the tables are as they should be."""
     with one_line_failures(context.op_execution_context):
         pipeline = toloka_api.pipeline()
-        pipeline.sync_destination()  # a process of its own finds an empty working folder
-        with pipeline.sql_client() as client:
+        with only_read(pipeline):
+            pipeline.sync_destination()  # a process of its own finds an empty working folder
+        with only_read(pipeline), pipeline.sql_client() as client:
             for key in sorted(context.selected_asset_check_keys):
                 table = key.asset_key.path[-1]
                 result = check_ids(client, table) if key.name == "ids" else check_rejected_items(client, table)

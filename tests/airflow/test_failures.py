@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -12,6 +13,7 @@ from airflow.sdk import DAG
 from airflow.sdk.log import mask_logs
 from filelock import FileLock
 
+import toloka_source
 from tests.airflow.conftest import HOME, TOKEN
 from tests.airflow.running import Connect, attempts, report, run, states
 from tests.conftest import held
@@ -82,7 +84,10 @@ def test_what_passes_is_tried_again(
     assert report(ended)["projects"]["rows"] == 1
 
 
-def test_a_file_that_is_locked_is_tried_again(dags: Mapping[str, DAG], connect: Connect, own_folder: Path) -> None:
+def test_a_file_that_is_locked_is_tried_again(
+    dags: Mapping[str, DAG], connect: Connect, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toloka_source, "load", partial(toloka_source.load, lock_timeout=0.1))
     connect(credentials=str(own_folder / "warehouse.duckdb"))
     with held(own_folder / "warehouse.duckdb"):
         ended = run(dags["toloka"])

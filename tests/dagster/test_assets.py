@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -11,7 +12,7 @@ import pytest
 
 from tests.conftest import assert_tables_equal_account
 from tests.dagster.conftest import TOKEN, Engine, failure, materialized
-from toloka_source import ENDPOINTS
+from toloka_source import ENDPOINTS, load
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
 pytest_plugins = ["tests.postgres"]
@@ -236,7 +237,8 @@ def test_credentials_that_cannot_be_read_are_in_no_event(
     assert not [text for text in said if "pass-word" in text]
 
 
-def test_a_file_that_another_process_holds_is_tried_again(impatient: Engine) -> None:
+def test_a_file_that_another_process_holds_is_tried_again(impatient: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(impatient.module, "load", partial(load, lock_timeout=0.1))
     fill(impatient.api.account)
     hold = "import duckdb; connection = duckdb.connect('toloka.duckdb'); print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:

@@ -16,6 +16,7 @@ from tests.amounts import amount
 from tests.conftest import Warehouse, assert_tables_equal_account, fill, happen, held
 from toloka_source import errors, load
 from toloka_source.emulator import Emulator
+from toloka_source.loading.beside_readers import BesideReaders
 from toloka_source.loading.lock import locked
 
 FILE = Path("toloka.duckdb")
@@ -147,6 +148,17 @@ def test_a_load_into_the_file_itself(filled: Warehouse, how: str) -> None:
     assert_tables_equal_account(filled)
 
 
+def test_a_process_that_reads_the_file_itself(filled: Warehouse) -> None:
+    happen(filled.api.account)
+    with (
+        duckdb.connect(FILE, read_only=True),
+        pytest.raises(errors.DestinationLockedError, match="this process has the DuckDB file open"),
+    ):
+        filled.load()
+    filled.load()
+    assert_tables_equal_account(filled)
+
+
 def test_a_load_that_is_told_not_to_copy_waits_for_readers(filled: Warehouse) -> None:
     with held(FILE, read_only=True) as reader, pytest.raises(errors.DestinationLockedError, match=f"PID {reader}"):
         load(filled.pipeline, filled.source(), publish=False, lock_timeout=0.2)
@@ -202,6 +214,17 @@ def test_what_a_killed_program_has_left_in_its_log_is_kept(filled: Warehouse) ->
     assert not Path("toloka.duckdb.wal").exists()
     assert asked("SELECT answer FROM others") == 42
     assert_tables_equal_account(filled)
+
+
+def test_a_program_that_writes_in_spite_of_the_lock_stops_the_load(filled: Warehouse) -> None:
+    before = FILE.stat().st_ino
+    beside = BesideReaders(filled.pipeline, publish=True, lock_timeout=0, turn_timeout=0)
+    given = filled.pipeline.destination
+    with pytest.raises(errors.DestinationError, match="another program wrote into"), beside.opened(), beside.writing():
+        os.utime(FILE)
+    assert FILE.stat().st_ino == before
+    assert left() == {"toloka.duckdb", "dlt"}
+    assert filled.pipeline.destination is given
 
 
 def test_no_other_time_to_wait(filled: Warehouse) -> None:

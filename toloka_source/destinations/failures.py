@@ -39,6 +39,9 @@ def translated(error: Exception) -> BaseException:
             return cause
         if "Could not set lock on file" in str(cause):
             return _caused(lock_error(str(cause)), error)
+        if "different configuration than existing connections" in str(cause):
+            said = "this process has the DuckDB file open to read it: close that connection, then run again"
+            return _caused(DestinationLockedError(said), error)
     if is_refusal(error):
         said = f"the destination refused the data; the next run begins where this one began: {last_line(error)}"
         return _caused(DestinationError(said), error)

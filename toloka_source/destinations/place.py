@@ -106,7 +106,7 @@ def only_read(pipeline: dlt.Pipeline) -> Iterator[None]:
         DestinationLockedError: Another process writes into the file.
     """
     path = duckdb_path(pipeline)
-    if path is None or wait_for_writers(path, 0):
+    if path is None or not path.exists() or wait_for_writers(path, 0):
         yield
         return
     given = pipeline.destination
