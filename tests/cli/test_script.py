@@ -36,7 +36,9 @@ def test_its_demo() -> None:
     assert [[row[0], row[2]] for row in table(run.stdout)] == [
         [name, count] for name, count in zip(["projects", "trainings"] * 3, counts, strict=True)
     ]
-    (query,) = re.findall(r'^Look at it: uv run duckdb toloka_demo.duckdb -c "(.*)"$', run.stdout, re.MULTILINE)
+    (query,) = re.findall(
+        r'^Look at it: uv run duckdb -readonly toloka_demo.duckdb -c "(.*)"$', run.stdout, re.MULTILINE
+    )
     with duckdb.connect("toloka_demo.duckdb") as connection:
         assert sum(row[1] for row in connection.execute(query).fetchall()) == 1_013
 
@@ -46,7 +48,7 @@ def test_it_loads(configured: Emulator) -> None:
     run = script("--resources", "projects", "--progress", "off")
     assert (run.returncode, run.stderr) == (0, "")
     assert [[row[0], row[2]] for row in table(run.stdout)] == [["projects", "1"]]
-    assert "Look at it: uv run duckdb toloka.duckdb -c" in run.stdout
+    assert "Look at it: uv run duckdb -readonly toloka.duckdb -c" in run.stdout
     assert script("--resources", "pools").returncode == 2
 
 

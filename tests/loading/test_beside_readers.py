@@ -218,13 +218,25 @@ def test_what_a_killed_program_has_left_in_its_log_is_kept(filled: Warehouse) ->
 
 def test_a_program_that_writes_in_spite_of_the_lock_stops_the_load(filled: Warehouse) -> None:
     before = FILE.stat().st_ino
+    happen(filled.api.account)
     beside = BesideReaders(filled.pipeline, publish=True, lock_timeout=0, turn_timeout=0)
     given = filled.pipeline.destination
-    with pytest.raises(errors.DestinationError, match="another program wrote into"), beside.opened(), beside.writing():
-        os.utime(FILE)
+    loaded: list[str] = []
+
+    def load_as_another_writes() -> None:
+        with beside.opened():
+            loaded.extend(filled.pipeline.run(filled.source()).loads_ids)
+            os.utime(FILE)
+
+    with pytest.raises(errors.DestinationError, match="another program wrote into"):
+        load_as_another_writes()
     assert FILE.stat().st_ino == before
     assert left() == {"toloka.duckdb", "dlt"}
     assert filled.pipeline.destination is given
+    # the copy had it, the file has it not
+    assert filled.pipeline.list_normalized_load_packages() == loaded
+    filled.load()
+    assert_tables_equal_account(filled)
 
 
 def test_no_other_time_to_wait(filled: Warehouse) -> None:

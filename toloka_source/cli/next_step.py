@@ -63,9 +63,9 @@ def look_into(file: str, table: str, called_as: Sequence[str]) -> str:
     query = _query(table)
     uv = ["uv", "run"] if called_as[0] == "uv" else []
     if shutil.which("duckdb", path=str(Path(sys.executable).parent) if uv else None):
-        return f'{shlex.join([*uv, "duckdb", file])} -c "{query}"'
+        return f'{shlex.join([*uv, "duckdb", "-readonly", file])} -c "{query}"'
     python = shlex.join([*uv, "python"] if uv else _python())
-    return f'{python} -c "import duckdb; duckdb.connect({file!r}).sql({query!r}).show()"'
+    return f'{python} -c "import duckdb; duckdb.connect({file!r}, read_only=True).sql({query!r}).show()"'
 
 
 def look_into_server(credentials: "ConnectionStringCredentials", table: str) -> str | None:

@@ -21,7 +21,7 @@ _NORMALIZED, _LOADED = "load/normalized", "load/loaded"
 
 def keep(pipeline: dlt.Pipeline) -> None:
     """Keep the packages that are about to be loaded."""
-    part = Path(pipeline.working_dir, f"{_FOLDER}.part")
+    part = _part(pipeline)
     shutil.rmtree(part, ignore_errors=True)
     for load_id in pipeline.list_normalized_load_packages():
         kept = _kept(pipeline) / load_id
@@ -38,6 +38,7 @@ def forget(pipeline: dlt.Pipeline) -> None:
 
 def put_back_killed(pipeline: dlt.Pipeline) -> None:
     """Let dlt load those again that a killed run has left, unless the destination has them: then all was done."""
+    shutil.rmtree(_part(pipeline), ignore_errors=True)
     if _kept(pipeline).exists():
         _put_back(pipeline, _dlt_duckdb.loaded_packages(pipeline))
 
@@ -64,6 +65,10 @@ def _put_back(pipeline: dlt.Pipeline, done: Collection[str]) -> None:
 
 def _kept(pipeline: dlt.Pipeline) -> Path:
     return Path(pipeline.working_dir, _FOLDER)
+
+
+def _part(pipeline: dlt.Pipeline) -> Path:
+    return Path(pipeline.working_dir, f"{_FOLDER}.part")
 
 
 def _link(source: str, target: str) -> None:
