@@ -107,11 +107,18 @@ def test_a_working_folder_that_is_none(
     refused(("load", "--progress", "off"), {}, f"DLT_DATA_DIR = '{own_folder / folder}': can't be written: Not a dir")
 
 
-def test_a_full_working_folder(configured: Emulator, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_working_folder(
+    configured: Emulator, own_folder: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
+) -> None:
     fill(configured.account)
-    assert run(["load", "--resources", "projects"], 30_000).returncode == 1  # the warehouse's file is longer
-    monkeypatch.setenv(FILE, str(own_folder / "there.duckdb"))
-    assert run(["load", "--resources", "projects"], resource.RLIM_INFINITY).returncode == 0
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres_database)
+    shown = run(["load", "--destination", "postgres"], 30_000)
+    assert shown.returncode == 1
+    last = bare(shown.stderr).splitlines()[-1]
+    assert last.startswith(f"error: {own_folder / 'dlt' / 'pipelines' / 'toloka'}")
+    assert "can't be written: File too large; make room, or give the right to write there" in last
+    assert run(["load", "--destination", "postgres"], resource.RLIM_INFINITY).returncode == 0
+    assert Place(configured, postgres_database).one("SELECT count(*) FROM toloka_data.projects") == 60
 
 
 @pytest.mark.parametrize("made", ["folder", "other"])

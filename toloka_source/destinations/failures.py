@@ -52,7 +52,8 @@ def _outage(error: Exception) -> Exception | None:
     """Return an error that says which file, disk or connection was at fault, if one was."""
     for cause in reversed([*causes(error)]):
         if isinstance(cause, OSError) and cause.errno in _UNWRITABLE:
-            return _caused(FileError(cause.filename or "dlt's working folder", os.strerror(cause.errno)), error)
+            folder = error.pipeline.working_dir if isinstance(error, PipelineStepFailed) else "dlt's working folder"
+            return _caused(FileError(cause.filename or folder, os.strerror(cause.errno)), error)
         if "not a valid DuckDB database file" in str(cause):
             return _caused(DestinationError(f"remove the file, or restore it, then run again: {cause}"), error)
         if found := _SAID.search(str(cause)):
