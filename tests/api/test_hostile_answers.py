@@ -62,6 +62,19 @@ def test_a_page_that_is_too_large_is_no_page(monkeypatch: pytest.MonkeyPatch, *,
     assert str(error) == "projects: the page has more than 1 MB"
 
 
+def test_a_value_of_many_levels_is_a_text() -> None:
+    deep = b'{"a": ["]}"], "b":' * 50_000 + b"[]" + b"}" * 50_000
+    page = b'{"items": [{"id": "1", "metadata": %b, "n": 5}, {"id": "2", "metadata": {"a": []}}], "has_more": false}'
+    with serving(answer(page % deep)) as (port, _):
+        first, second = read(f"http://127.0.0.1:{port}").items
+    assert json.loads(bytes(first["metadata"])) == deep.decode()
+    assert (bytes(first["n"]), bytes(second["metadata"])) == (b"5", b'{"a": []}')
+
+
+def test_levels_of_something_else_are_no_page() -> None:
+    assert type(ask(answer(b"[" * 50_000 + b"]" * 50_000))) is errors.ServerError
+
+
 def test_a_page_of_the_greatest_size_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_MOST_BYTES", len(PAGE) + 10)
     with serving(answer(PAGE + b" " * 10)) as (port, _):

@@ -40,6 +40,15 @@ _ESCAPES = re.compile(
 )
 
 
+_MOST_LEVELS = 900
+"""A value with more of them is a text: neither the decoder nor every database takes it otherwise."""
+
+_LEVEL_OF_VALUES = 4
+"""Of what stands in a field of an object in the list of a page."""
+
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+
 class PageBody(msgspec.Struct):
     """The body of a page."""
 
@@ -65,6 +74,8 @@ def parse_page(body: bytes, *, keeps_nul: bool = True) -> PageBody:
     except msgspec.ValidationError:
         _decode(body, msgspec.Raw)  # a body that is cut as well is broken in the first place
         raise
+    except RecursionError:
+        return _decode(_flat(body), PageBody)
 
 
 def not_a_page(response: requests.Response, body: bytes, path: str, error: Exception, hide: Hide) -> errors.TolokaError:
@@ -200,6 +211,25 @@ def _decode(body: bytes, kind: type[_T]) -> _T:
 
 def _without(group: str, body: bytes) -> bytes:
     return _ESCAPES.sub(lambda escape: rb"\ufffd" if escape[group] else escape[0], body)
+
+
+def _flat(body: bytes) -> bytes:
+    """Make a text of each value in a page that has too many levels."""
+    parts = []
+    level = most = start = done = 0
+    for token in _STRING_OR_BRACKET.finditer(body):
+        if token[0] in b"[{":
+            level += 1
+            if level == _LEVEL_OF_VALUES:
+                start, most = token.start(), level
+            most = max(most, level)
+        elif token[0] in b"]}":
+            if level == _LEVEL_OF_VALUES and most > _MOST_LEVELS:
+                text = body[start : token.end()].decode(errors="replace")
+                parts += [body[done:start], msgspec.json.encode(text)]
+                done = token.end()
+            level -= 1
+    return b"".join([*parts, body[done:]])
 
 
 def _error_body(body: bytes) -> dict[str, Any]:
