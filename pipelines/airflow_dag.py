@@ -37,7 +37,7 @@ CONNECTION = POOL = "toloka"
 
 EXTRA = (
     *("destination", "dataset", "credentials"),
-    *("environment", "filters", "rescan_after_hours", "gone_share", "history"),
+    *("environment", "filters", "rescan_after_hours", "gone_share", "history", "allow_shrink"),
     *("max_concurrency", "strict", "table_format"),
 )
 """What the connection's extra may hold: where the tables go, and arguments of the source."""
@@ -178,6 +178,7 @@ def _task() -> Iterator[None]:
         errors.AccessError,
         errors.RequestError,
         errors.RejectedItemsError,
+        errors.AccountChangedError,
     ) as error:
         raise AirflowFailException(_line(error)) from None
     except errors.TolokaError as error:
