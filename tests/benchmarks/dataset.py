@@ -1,4 +1,4 @@
-"""The account that everybody loads: as it is at the first load, and half a day later."""
+"""The account that everybody loads: as it is at the first load, half a day later, and after some edits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,13 @@ FIRST = datetime(2026, 1, 1)  # noqa: DTZ001 - the API's times are naive UTC
 """The server's clock at the first load: the same objects on every day, and in the past of every machine's clock."""
 
 LATER = FIRST + timedelta(hours=12)
-"""The server's clock at the increment: too early for this project to read everything again."""
+"""The server's clock at the increment."""
+
+EDITED = LATER + timedelta(hours=1)
+"""The server's clock after the edits."""
 
 CHANGED = 0.01
-"""The part of all objects that is new or restarted in the increment."""
+"""The part of all objects that is new or restarted in the increment, and then edited."""
 
 _SEED = 2026
 _NEWEST = FIRST - timedelta(minutes=10)
@@ -26,7 +29,7 @@ class State:
 
     Attributes:
         now: The server's clock.
-        changed: How many objects are new or restarted since the moment before.
+        changed: How many objects are new, restarted or edited since the moment before.
         lists: For each list its objects, in the order of ids.
     """
 
@@ -35,8 +38,8 @@ class State:
     lists: Mapping[str, list[dict[str, Any]]]
 
 
-def states(objects: int) -> tuple[State, State]:
-    """Return the account before and after the increment.
+def states(objects: int) -> tuple[State, State, State]:
+    """Return the account before and after the increment, and after edits that no cursor tells of.
 
     Args:
         objects: How many there are at first; half of them projects, half trainings.
@@ -49,7 +52,18 @@ def states(objects: int) -> tuple[State, State]:
     new_trainings = _grown(trainings, fresh)
     later = {"projects": projects + new_projects, "trainings": _restart(trainings, restarted) + new_trainings}
     after = State(LATER, changes, later)
-    return before, after
+    edited = {
+        "projects": _edit(later["projects"], "public_name"),
+        "trainings": _edit(later["trainings"], "private_name"),
+    }
+    edits = sum(one is not other for name in later for one, other in zip(later[name], edited[name], strict=True))
+    return before, after, State(EDITED, edits, edited)
+
+
+def _edit(items: list[dict[str, Any]], field: str) -> list[dict[str, Any]]:
+    """Return the objects, some of them with another name."""
+    every = round(1 / CHANGED)
+    return [item if place % every else item | {field: f"{item[field]} (edited)"} for place, item in enumerate(items)]
 
 
 def _grown(items: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:

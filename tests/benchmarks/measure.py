@@ -14,7 +14,30 @@ from time import perf_counter
 from tests.benchmarks import environments
 from tests.benchmarks.server import Control
 
-PHASES = ("first_load", "increment")
+
+@dataclass(frozen=True)
+class Phase:
+    """What is measured.
+
+    Attributes:
+        state: The account's state by then.
+        does: The rival's function.
+        options: What the rival's command takes for it, if it has one.
+    """
+
+    state: int
+    does: str
+    options: tuple[str, ...] = ()
+
+
+PHASES = {
+    "first_load": Phase(0, "first_load"),
+    "increment": Phase(1, "increment"),
+    "rescan": Phase(1, "rescan", ("--full",)),
+    "rescan_edited": Phase(2, "rescan", ("--full",)),
+}
+"""By name, in their order: each goes on with what the one before has left."""
+
 LIMIT_SECONDS = 1800
 
 
@@ -59,26 +82,26 @@ class Contest:
     latency: float
 
     def run(self, rival: str, python: Path, number: int) -> Iterator[Result]:
-        """Load, check, load the increment, check; yield a result for each phase.
+        """Go through all phases, and check the tables after each; yield a result for each.
 
         Raises:
             FailedError: A phase failed or lost rows.
         """
         command = environments.RIVALS[rival].command
         with temporary_folder() as alone, temporary_folder() as whole:
-            for state, phase in enumerate(PHASES):
-                worker = [str(python), "-m", "tests.benchmarks.worker", rival, phase, self.control.base_url]
-                usage = self._measure(rival, worker, alone, state)
-                inside = json.loads((alone / f"{phase}.json").read_text(encoding="utf-8"))
+            for name, phase in PHASES.items():
+                worker = [str(python), "-m", "tests.benchmarks.worker", rival, phase.does, self.control.base_url]
+                usage = self._measure(rival, worker, alone, phase.state)
+                inside = json.loads((alone / f"{phase.does}.json").read_text(encoding="utf-8"))
                 if command:
-                    script = [str(python), str(environments.ROOT / command[0]), *command[1:]]
-                    usage = self._measure(rival, script, whole, state)
+                    script = [str(python), str(environments.ROOT / command[0]), *command[1:], *phase.options]
+                    usage = self._measure(rival, script, whole, phase.state)
                 told = self.control.tell()
                 for folder in {alone, whole} if command else {alone}:
-                    self._check(rival, python, phase, folder)
+                    self._check(rival, python, name, folder)
                 yield Result(
                     rival=rival,
-                    phase=phase,
+                    phase=name,
                     objects=self.objects,
                     latency=self.latency,
                     run=number,

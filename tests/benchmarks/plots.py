@@ -19,8 +19,8 @@ _OURS, _OTHERS = "#1f6feb", "#9aa4b2"
 
 def bars(file: Path, summaries: Sequence[Summary], about: str) -> None:
     """Draw one size and latency: a panel for each phase, a pair of bars for each rival."""
-    figure, panels = plt.subplots(1, len(PHASES), figsize=(11, 4.2), layout="constrained")
-    for axes, phase in zip(panels, PHASES, strict=True):
+    figure, panels = plt.subplots(2, len(PHASES) // 2, figsize=(11, 8), layout="constrained")
+    for axes, phase in zip(panels.flat, PHASES, strict=True):
         _panel(axes, [one for one in summaries if one.phase == phase])
         axes.set_title(TITLES[phase])
     one = summaries[0]

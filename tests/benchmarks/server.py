@@ -30,10 +30,10 @@ _END = b"\r\n\r\n"
 
 
 class Service:
-    """What all connections share: the account's two states, the latency and the count of requests."""
+    """What all connections share: the account's states, the latency and the count of requests."""
 
     def __init__(self, objects: int) -> None:
-        """Render the account of so many objects, at first and later."""
+        """Render the account of so many objects, in each of its states."""
         self._states = [_Served(state) for state in states(objects)]
         self._current = self._states[0]
         self._cpu_before = 0.0
@@ -129,7 +129,7 @@ class Control:
         self.base_url = self._address + _PREFIX.removesuffix("/")
 
     def begin(self, state: int, latency: float) -> None:
-        """Serve a state (0: at first, 1: later) with a latency in seconds, and count requests from 0."""
+        """Serve a state (0: at first, 1: later, 2: edited) with a latency in seconds, and count requests from 0."""
         self._ask(f"begin?state={state}&latency={latency}")
 
     def tell(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.benchmarks.environments import ROOT
+from tests.benchmarks.measure import PHASES
 from tests.benchmarks.rivals import floor, ours
 from tests.benchmarks.server import Control, serve
 
@@ -33,16 +34,16 @@ def server() -> Iterator[Control]:
 
 
 def test_project_and_floor_load_the_same_with_few_requests(server: Control) -> None:
-    for state, phase in enumerate(("first_load", "increment")):
+    for name, phase in PHASES.items():
         for rival in (ours, floor):
-            server.begin(state, latency=0.0)
-            getattr(rival, phase)(rival.prepare(server.base_url))
+            server.begin(phase.state, latency=0.0)
+            getattr(rival, phase.does)(rival.prepare(server.base_url))
             told = server.tell()
-            assert rival.check() == told["facts"], (rival.__name__, phase)
-            if phase == "first_load":
-                assert PAGES <= told["requests"] <= PAGES + MOST_PARTIAL_PAGES
-            else:
+            assert rival.check() == told["facts"], (rival.__name__, name)
+            if name == "increment":
                 assert told["requests"] == LANES
+            else:
+                assert PAGES <= told["requests"] <= PAGES + MOST_PARTIAL_PAGES
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from typing import Any
 
 
 def main(rival: str, phase: str, base_url: str) -> None:
-    """Run a phase: `first_load`, `increment` or `check`."""
+    """Run a rival's function: `first_load`, `increment`, `rescan` or `check`."""
     module = import_module(f"tests.benchmarks.rivals.{rival}")
     result: dict[str, Any]
     if phase == "check":

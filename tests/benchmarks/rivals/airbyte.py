@@ -43,9 +43,9 @@ TRAININGS = {
 
 # started again: the row of the other stream is the older one
 _TRAININGS_QUERY = """
-SELECT id, created, last_started FROM (
-    SELECT id, created, last_started, 1 AS age FROM restarted_trainings
-    UNION ALL SELECT id, created, last_started, 2 FROM trainings
+SELECT id, private_name, created, last_started FROM (
+    SELECT id, private_name, created, last_started, 1 AS age FROM restarted_trainings
+    UNION ALL SELECT id, private_name, created, last_started, 2 FROM trainings
 ) QUALIFY row_number() OVER (PARTITION BY id ORDER BY age) = 1
 """
 
@@ -70,6 +70,12 @@ def first_load(job: tuple[airbyte.Source, DuckDBCache]) -> None:
 def increment(job: tuple[airbyte.Source, DuckDBCache]) -> None:
     """Run once more: the same call."""
     first_load(job)
+
+
+def rescan(job: tuple[airbyte.Source, DuckDBCache]) -> None:
+    """Run once more without the state: a full refresh."""
+    source, cache = job
+    source.read(cache=cache, force_full_refresh=True)
 
 
 def check() -> checks.Facts:

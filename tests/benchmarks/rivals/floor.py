@@ -133,6 +133,14 @@ def increment(reader: Reader) -> None:
             connection.execute("COMMIT")
 
 
+def rescan(reader: Reader) -> None:
+    """Load everything again."""
+    with duckdb.connect(FILE) as connection:
+        for name in ENDPOINTS:
+            connection.execute(f"DROP TABLE {name}")
+    first_load(reader)
+
+
 def check() -> checks.Facts:
     """Return what is in the tables."""
     return checks.of_tables(FILE, {name: f"FROM {name}" for name in ENDPOINTS})

@@ -5,6 +5,7 @@ the moment of the first load, so that the first load doesn't read every started 
 """
 
 import dlt
+from dlt.common.typing import TRefreshMode
 from dlt.sources.rest_api import rest_api_source
 from dlt.sources.rest_api.typing import EndpointResource
 
@@ -43,7 +44,7 @@ def prepare(base_url: str) -> Job:
     return dlt.pipeline("rest_api", destination="duckdb", dataset_name="toloka_data"), base_url
 
 
-def first_load(job: Job) -> None:
+def first_load(job: Job, refresh: TRefreshMode | None = None) -> None:
     """Run once."""
     pipeline, base_url = job
     source = rest_api_source(
@@ -56,12 +57,17 @@ def first_load(job: Job) -> None:
             ],
         }
     )
-    pipeline.run(source)
+    pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # dlt's own default is None
 
 
 def increment(job: Job) -> None:
     """Run once more: the same call."""
     first_load(job)
+
+
+def rescan(job: Job) -> None:
+    """Run once more without the state: a full refresh."""
+    first_load(job, refresh="drop_sources")
 
 
 def check() -> checks.Facts:

@@ -46,13 +46,19 @@ def increment(base_url: str) -> None:
     first_load(base_url)
 
 
+def rescan(base_url: str) -> None:
+    """Run once more without the state: a full refresh."""
+    STATE.unlink()
+    first_load(base_url)
+
+
 def check() -> checks.Facts:
     """Return what is in the tables."""
-    query = "SELECT id, {} FROM main.{}"
+    query = "SELECT id, {}, {} FROM main.{}"
     times = {
         name: ", ".join(f"{field}::TIMESTAMP AS {field}" for field in fields) for name, fields in checks.TIMES.items()
     }
-    return checks.of_tables(FILE, {name: query.format(times[name], name) for name in checks.TIMES})
+    return checks.of_tables(FILE, {name: query.format(checks.NAMES[name], times[name], name) for name in checks.TIMES})
 
 
 def _run_tap(base_url: str, write_end: int) -> int:

@@ -46,6 +46,14 @@ def increment(client: TolokaClient) -> None:
             _merge(connection, "trainings", _frame(client.get_trainings(lane, batch_size=PAGE_SIZE)))
 
 
+def rescan(client: TolokaClient) -> None:
+    """Load everything again."""
+    with duckdb.connect(FILE) as connection:
+        for name in checks.TIMES:
+            connection.execute(f"DROP TABLE {name}")
+    first_load(client)
+
+
 def check() -> checks.Facts:
     """Return what is in the tables."""
     return checks.of_tables(FILE, {name: f"FROM {name}" for name in checks.TIMES})
