@@ -5,16 +5,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import dlt
 import duckdb
 import pytest
 
 from tests.amounts import amount
 from tests.conftest import Warehouse, assert_tables_equal_account, fill, happen, held
-from toloka_source import errors, load
+from toloka_source import errors, load, toloka
 from toloka_source.emulator import Emulator
 from toloka_source.loading.beside_readers import BesideReaders
 from toloka_source.loading.lock import locked
@@ -190,6 +192,21 @@ def test_two_pipelines_load_into_the_same_file(api: Emulator, monkeypatch: pytes
         assert process.returncode == 0, err
     for name in names:
         assert asked(f"SELECT count(*) FROM {name}.projects") == 30  # noqa: S608
+
+
+def test_threads_load_into_the_same_file(api: Emulator) -> None:
+    fill(api.account, projects=30, trainings=20)
+
+    def load_twice(name: str) -> None:
+        pipeline = dlt.pipeline(name, destination=dlt.destinations.duckdb(str(FILE)), dataset_name=f"{name}_data")
+        for _ in range(2):
+            load(pipeline, toloka(token="secret", base_url=api.base_url))  # noqa: S106 - no secret
+
+    names = ["one", "two", "three"]
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(load_twice, names)) == [None] * 3
+    for name in names:
+        assert asked(f"SELECT count(*) FROM {name}_data.projects") == 30  # noqa: S608
 
 
 def test_links_and_rights_stay(filled: Warehouse) -> None:

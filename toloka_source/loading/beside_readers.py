@@ -5,9 +5,11 @@ Readers neither wait nor fail, other writers are kept off meanwhile, and a kill 
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from threading import RLock
 
 import dlt
 
@@ -16,6 +18,9 @@ from toloka_source.destinations import duckdb_file
 from toloka_source.errors import BusyError, ConfigurationError, DestinationError, DestinationLockedError
 from toloka_source.loading import unpublished
 from toloka_source.loading.lock import locked
+
+_TURNS: defaultdict[Path, RLock] = defaultdict(RLock)
+"""DuckDB opens a file once in a process, by one configuration: threads that load into the same one take turns."""
 
 
 class BesideReaders:
@@ -62,6 +67,11 @@ class BesideReaders:
             DestinationLockedError: Another process has the file.
             DestinationError: The file can't be copied, or can't be replaced.
         """
+        with _TURNS[self._path] if self._named else nullcontext(), self._exchanged():
+            yield
+
+    @contextmanager
+    def _exchanged(self) -> Iterator[None]:
         given = self._pipeline.destination
         self.is_copying = self._named is not None and self._is_free_to_copy()
         if self.is_copying:
