@@ -7,8 +7,10 @@ import resource
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,9 @@ from toloka_source.errors import DestinationError, FileError
 pytest_plugins = ["tests.postgres"]
 
 __all__ = ["command", "configured"]  # fixtures
+
+Objects = dict[tuple[str, str], tuple[str, str]]
+"""The name and the status of each object, by its list and id."""
 
 HOSTILE = "</script><script>hacked = 1</script><img src=x onerror=hacked=1>"
 
@@ -125,12 +130,97 @@ def last_months(moments: list[tuple[Any, str]]) -> Counter[tuple[str, str]]:
     )
 
 
+@pytest.mark.slow
+def test_the_page_says_what_has_changed(
+    api: Emulator, attach: Callable[[Emulator], Place], clock: Clock, own_folder: Path
+) -> None:
+    account, place = api.account, attach(api)
+    cats, dogs = (account.create_project(public_name=name)["id"] for name in ("Cats", "Dogs"))
+    one, two = (account.create_training(cats, private_name=name)["id"] for name in ("One", "Two"))
+    exams = [account.create_training(dogs, private_name="Exam")["id"] for _ in range(9)]
+    seen: list[tuple[datetime, Objects]] = []
+    days: dict[float, list[Callable[[], object]]] = {
+        0: [lambda: account.start_training(one)],
+        0.1: [lambda: account.start_training(two)],
+        40: [lambda: account.close_training(one)],
+        130: [lambda: account.start_training(one)],
+        130.1: [lambda: account.edit_training(one, private_name="First")],
+        150: [partial(account.archive_project, cats), *(partial(account.start_training, exam) for exam in exams)],
+        155: [lambda: account.close_training(one)],
+        200: [lambda: account.remove("trainings", two)],
+    }
+    for day, happens in days.items():
+        clock.set(NOON + timedelta(days=day))
+        for happen in happens:
+            happen()
+        report = place.load(history=True, rescan_after_hours=0)
+        seen.append((clock.now(), objects_of(account)))
+    write_report("report.html", place.pipeline, [report])
+    text = (own_folder / "report.html").read_text()
+    charts = charts_of(text)
+    assert [(row["day"], row["trainings"]) for row in charts["open_days"]] == [
+        (f"{day:%d %b %Y}", [status for _, status in objects.values()].count("OPEN"))
+        for day in (NOON.date() + timedelta(days=number) for number in range(111, 201))
+        for objects in [[objects for at, objects in seen if at.date() <= day][-1]]
+    ]
+    changes = [
+        (at, before, *key, objects[key][0], old[key][1], objects[key][1])
+        for (before, old), (at, objects) in pairwise(seen)
+        for key in objects
+        if old[key][1] != objects[key][1]
+    ]
+    monday = datetime(2026, 3, 30, tzinfo=UTC)  # 25 weeks before the last load's
+    weeks = Counter(
+        (f"{at - timedelta(days=at.weekday()):%d %b %Y}", words(new)) for at, *_, new in changes if at >= monday
+    )
+    assert weeks.total() == len(changes) - 1
+    assert {(row["week"], row["status"]): row["changes"] for row in charts["change_weeks"]} == weeks
+    changes.sort(key=lambda change: (-change[0].timestamp(), *change[2:4]))
+    assert cells_of(text, "The latest changes") == [
+        [
+            name if name != "Exam" else f"Exam · {id_}",
+            resource,
+            words(old),
+            words(new),
+            f"{before:%F %T}",
+            f"{at:%F %T}",
+        ]
+        for at, before, resource, id_, name, old, new in changes[:10]
+    ]
+
+
+def objects_of(account: Account) -> Objects:
+    """Return the name and the status of all there is."""
+    return {
+        **{("projects", item["id"]): (item["public_name"], item["status"]) for item in account.projects},
+        **{("trainings", item["id"]): (item["private_name"], item["status"]) for item in account.trainings},
+    }
+
+
+def test_a_young_history(warehouse: Warehouse, clock: Clock, own_folder: Path) -> None:
+    account = warehouse.api.account
+    project = account.create_project()["id"]
+    warehouse.views = True
+    write_report("report.html", warehouse.pipeline, [warehouse.load(history=True)])
+    text = (own_folder / "report.html").read_text()
+    assert re.findall('<h2>([^<]+)</h2><p class="soft">[^<]+</p><p class="empty">([^<]+)<', text)[-3:] == [
+        ("Open trainings by day", "No trainings yet"),
+        ("Status changes by week", "No status has changed yet"),
+        ("The latest changes", "No status has changed yet"),
+    ]
+    account.start_training(account.create_training(project)["id"])
+    clock.advance(hours=13)
+    write_report("report.html", warehouse.pipeline, [warehouse.load(history=True)])
+    text = (own_folder / "report.html").read_text()
+    assert "history began on 2026-03-10" in text
+    assert charts_of(text)["open_days"] == [{"day": "11 Mar 2026", "status": "Open", "trainings": 1, "place": 0}]
+
+
 def test_names_are_text_whatever_is_in_them(
-    api: Emulator, attach: Callable[[Emulator], Place], own_folder: Path
+    api: Emulator, attach: Callable[[Emulator], Place], clock: Clock, own_folder: Path
 ) -> None:
     project = api.account.create_project(
         public_name=HOSTILE,
-        status=HOSTILE,
         created="2026-03-01T00:00:00",
         quality_control={"configs": [{"collector_config": {"type": HOSTILE}, "rules": [{}]}]},
         task_spec={"input_spec": {f"field {number}": {} for number in range(MOST_FIELDS + 5)}},
@@ -139,13 +229,17 @@ def test_names_are_text_whatever_is_in_them(
     api.account.start_training(training["id"])
     api.account.create_training(project["id"], last_close_reason=HOSTILE, status="ARCHIVED")
     place = attach(api)
-    write_report("report.html", place.pipeline, [place.load()])
+    place.load(history=True)
+    clock.advance(hours=1)
+    api.account.edit_project(project["id"], status=HOSTILE)
+    write_report("report.html", place.pipeline, [place.load(history=True, rescan_after_hours=0)])
     text = (own_folder / "report.html").read_text()
     assert "hacked = 1</script>" not in text
     assert "<img src=x" not in text
     assert "&lt;/script&gt;&lt;script&gt;hacked" in text
     charts = charts_of(text)
     assert charts["rules"][0]["collector"] == HOSTILE[:60]
+    assert charts["change_weeks"][0]["status"] == words(HOSTILE[:60])
     assert {row["fields"] for row in charts["fields"]} == {"0", f"{MOST_FIELDS}+"}
 
 
@@ -176,6 +270,7 @@ def test_an_empty_account(api: Emulator, attach: Callable[[Emulator], Place], ow
     text = (own_folder / "report.html").read_text()
     assert charts_of(text) == {}
     assert len(re.findall('<p class="empty">No ', text)) == 7
+    assert "There is no history: switch it on with <code>history = true</code> or <code>--history</code>" in text
     assert numbers_of(text)["Projects"] == "0"
 
 

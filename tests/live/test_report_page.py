@@ -16,13 +16,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.cli.test_command import SCRIPT
-from tests.conftest import Warehouse
+from tests.conftest import NOON, Warehouse
 from tests.live.browser import browser_page
 from tests.live.page_layout import bars, contrast, lines, overlaps, texts
 from toloka_source.bi.html_report import write_report
-from toloka_source.emulator import Account, Emulator
+from toloka_source.emulator import Account, Clock, Emulator
 
 CHARTS = ["project_months", "training_months", "training_states", "fields", "rules"]
+CHARTS_OF_A_HISTORY = ["open_days", "change_weeks"]
 HOSTILE = "</script><script>hacked=1</script><img src=/x onerror=hacked=1>"
 
 
@@ -63,16 +64,35 @@ def test_the_charts_of_the_demo(own_folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def busy_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the page of a busy account."""
+    """Return the page of a busy account, with a history of a hundred days."""
     folder = tmp_path_factory.mktemp("busy")
-    with pytest.MonkeyPatch.context() as patch, Emulator(Account.lifelike(projects=1000)) as api:
+    account = Account.lifelike(projects=1000, clock=(clock := Clock(NOON)))
+    account.create_project(public_name="W" * 120)
+    with pytest.MonkeyPatch.context() as patch, Emulator(account) as api:
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
         patch.chdir(folder)
         warehouse = Warehouse(api)
         warehouse.views = True
-        write_report("report.html", warehouse.pipeline, [warehouse.load()])
+        warehouse.load(history=True)
+        for _ in range(4):
+            clock.advance(days=25)
+            change(account)
+            report = warehouse.load(history=True, rescan_after_hours=0)
+        write_report("report.html", warehouse.pipeline, [report])
     return folder / "report.html"
+
+
+def change(account: Account) -> None:
+    """Archive the newest project that is active, close some trainings, start and archive others."""
+    account.archive_project([item["id"] for item in account.projects if item["status"] == "ACTIVE"][-1])
+    for status, number, action in (
+        ("OPEN", 4, account.close_training),
+        ("CLOSED", 9, account.start_training),
+        ("CLOSED", 2, account.archive_training),
+    ):
+        for id_ in [item["id"] for item in account.trainings if item["status"] == status][:number]:
+            action(id_)
 
 
 @contextmanager
@@ -81,7 +101,7 @@ def drawn(path: Path, width: int, scheme: Literal["light", "dark"]) -> Iterator[
     with browser_page(width=width) as page:
         page.emulate_media(color_scheme=scheme)
         page.goto(path.as_uri())
-        for chart in CHARTS:
+        for chart in CHARTS + CHARTS_OF_A_HISTORY:
             expect(page.locator(f"#{chart} svg .mark-rect path").first).to_be_visible()
         yield page
 
@@ -96,7 +116,7 @@ def test_nothing_lies_on_anything_else_or_beside_the_page(busy_page: Path, width
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert (
             page.evaluate("[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)")
-            == [0] * 4
+            == [0] * 5
         )
         times = [part.text for part in parts if re.match(r"\d{4}-", part.text)]
         assert times
@@ -106,7 +126,7 @@ def test_nothing_lies_on_anything_else_or_beside_the_page(busy_page: Path, width
 
 def test_each_bar_ends_below_the_top_line_and_stands_over_its_month(busy_page: Path) -> None:
     with drawn(busy_page, 1440, "light") as page:
-        for chart in ("project_months", "training_months", "fields"):
+        for chart in ("project_months", "training_months", "fields", *CHARTS_OF_A_HISTORY):
             assert min(bar.top for bar in bars(page, chart)) >= min(line.top for line in lines(page, chart)) - 1
         months = {bar.text.split(";")[0].removeprefix("month: "): bar.middle for bar in bars(page, "project_months")}
         labels = [part for part in texts(page) if part.text in months and part.left < 720]
@@ -122,7 +142,7 @@ def test_it_can_be_read_in_the_light_and_in_the_dark(busy_page: Path) -> None:
             seen.append(card)
             weak = {part.text for part in texts(page) if contrast(part.colour, card) < 4.5}
             assert weak == set()
-            colours = {bar.colour for chart in CHARTS for bar in bars(page, chart)}
+            colours = {bar.colour for chart in CHARTS + CHARTS_OF_A_HISTORY for bar in bars(page, chart)}
             assert len(colours) == 6
             assert {colour for colour in colours if contrast(colour, card) < 3} == set()
     assert contrast(*seen) > 10

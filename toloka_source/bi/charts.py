@@ -5,8 +5,9 @@ Colours are the page's own (`page.html`): what reads `var(--...)` is another col
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import count
+from math import ceil
 from typing import Any
 
 import altair as alt
@@ -52,6 +53,13 @@ def charts(data: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Spec]]:
             "rules",
             _ranking(named, "rules", "Rules", alt.Tooltip("projects:Q", title="Projects with one", format=",")),
         )
+    if rows := data["open_days"]:
+        days = _days_between(rows[0]["day"], rows[-1]["day"], 1)
+        yield "open_days", _days("day", rows, "trainings", "Open trainings", days)
+    if rows := data["change_weeks"]:
+        last = _monday(data["history"][0]["until"].date())
+        weeks = _days_between(rows[0]["week"], last, 7)
+        yield "change_weeks", _days("week", rows, "changes", "Status changes", weeks)
 
 
 def words(value: object) -> str:
@@ -59,28 +67,52 @@ def words(value: object) -> str:
     return str(value).replace("_", " ").capitalize() if value else "Not known"
 
 
+_PERIODS = {"month": ("Month", "%b %Y"), "week": ("Week from", "%d %b %Y"), "day": ("Day", "%d %b %Y")}
+"""How a period is called, and its days written."""
+
+
 def _months(rows: Sequence[Row], what: str, title: str) -> Spec:
-    values = [{"month": _month(row["month"]), "status": words(row["status"]), what: row[what]} for row in rows]
+    months = _months_between(rows[0]["month"], rows[-1]["month"])
+    labelled = [month for month in months if month.month in _LABELLED or len(months) <= len(_LABELLED) * 4]
+    return _periods("month", rows, what, title, months, labelled)
+
+
+def _days(period: str, rows: Sequence[Row], what: str, title: str, days: Sequence[date]) -> Spec:
+    return _periods(period, rows, what, title, days, days[:: -ceil(len(days) / _MOST_LABELS)])
+
+
+def _periods(
+    period: str, rows: Sequence[Row], what: str, title: str, periods: Sequence[date], labelled: Sequence[date]
+) -> Spec:
+    """Return a bar for each period, in the colours of the statuses.
+
+    Args:
+        period: The column of the period.
+        rows: A number for each period and status.
+        what: The column of the number.
+        title: What is counted, for people.
+        periods: The first days of all periods, also of those without rows.
+        labelled: Those that have labels.
+    """
+    period_title, form = _PERIODS[period]
+    values = [{period: f"{row[period]:{form}}", "status": words(row["status"]), what: row[what]} for row in rows]
     domain = _domain("status", values)
     totals: Counter[str] = Counter()
     for value in values:
         value["place"] = domain.index(value["status"])  # in its bar, as in the legend
-        totals[value["month"]] += value[what]
-    months = _months_between(rows[0]["month"], rows[-1]["month"])
-    labels = [month for month in months if month.month in _LABELLED or len(months) <= len(_LABELLED) * 4]
-    axis = alt.Axis(
-        grid=False, values=[_month(month) for month in labels], labelAngle=0, labelOverlap=True, labelPadding=10
-    )
+        totals[value[period]] += value[what]
+    labels = [f"{day:{form}}" for day in labelled]
+    axis = alt.Axis(grid=False, values=labels, labelAngle=0, labelOverlap=True, labelPadding=10)
     chart = alt.Chart(alt.InlineData(values=values)).mark_bar(cornerRadius=1)
     return _spec(
         chart.encode(
-            # a band for each month, which its label is under the middle of
-            x=alt.X("month:O", title=None, scale=alt.Scale(domain=[_month(month) for month in months]), axis=axis),
-            y=_height(f"sum({what}):Q", title, max(totals.values())),
+            # a band for each period, which its label is under the middle of
+            x=alt.X(f"{period}:O", title=None, scale=alt.Scale(domain=[f"{day:{form}}" for day in periods]), axis=axis),
+            y=_height(f"sum({what}):Q", title, max(1, *totals.values())),
             color=_colour("status", values),
             order="place:Q",
             tooltip=[
-                alt.Tooltip("month:O", title="Month"),
+                alt.Tooltip(f"{period}:O", title=period_title),
                 alt.Tooltip("status:N", title="Status"),
                 alt.Tooltip(f"{what}:Q", title=title, format=","),
             ],
@@ -93,14 +125,27 @@ _LABELLED = (1, 7)
 """The months that have labels, where there are too many for all."""
 
 
-def _month(day: date) -> str:
-    return f"{day:%b %Y}"
+_MOST_LABELS = 6
+"""Of days or weeks."""
+
+_FEWEST_BARS = 14
+"""There is room for so many days or weeks, however young the history: a bar has no card's width."""
 
 
 def _months_between(first: date, last: date) -> list[date]:
     """Return the first days of all months, those of the first and the last too."""
     numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     return [date(number // 12, number % 12 + 1, 1) for number in numbers]
+
+
+def _days_between(first: date, last: date, step: int) -> list[date]:
+    """Return days up to the last, so many days apart."""
+    number = max((last - first).days // step + 1, _FEWEST_BARS)
+    return [last - timedelta(days=step * ago) for ago in reversed(range(number))]
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
 
 
 def _height(field: str, title: str, most: int) -> alt.Y:

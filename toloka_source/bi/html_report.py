@@ -36,6 +36,21 @@ _MONTHS = """
     GROUP BY 1, 2 ORDER BY 1, 2
 """
 
+_KNOWN = """
+    WITH known AS (
+        SELECT resource, min(first) AT TIME ZONE 'UTC' AS since, max(last) AT TIME ZONE 'UTC' AS until
+        FROM (
+            SELECT 'projects' AS resource, valid_from AS first, valid_from AS last FROM toloka_bi.project_versions
+            UNION ALL
+            SELECT 'trainings', valid_from, valid_from FROM toloka_bi.training_versions
+            UNION ALL
+            SELECT resource, NULL, data_until FROM toloka_bi.loads
+        ) AS moments
+        GROUP BY resource
+    )
+"""
+"""Since when each list has a history, and up to when it is known."""
+
 _QUERIES = {
     "project_numbers": """
         SELECT
@@ -90,6 +105,43 @@ _QUERIES = {
             FROM toloka_bi.setup_health
         ) AS ranked
         WHERE place <= 3 ORDER BY resource, finding, place
+    """,
+    "history": f"{_KNOWN} SELECT min(since) AS since, max(until) AS until FROM known",  # noqa: S608 - ours
+    # what was opened and closed up to each day, added up
+    "open_days": f"""
+        {_KNOWN}, days AS (
+            SELECT CAST(until AS date) - CAST(ago AS integer) AS day
+            FROM known, generate_series(0, 89) AS past(ago)
+            WHERE resource = 'trainings' AND CAST(until AS date) - CAST(ago AS integer) >= CAST(since AS date)
+        ), changes AS (
+            SELECT CAST(moment AT TIME ZONE 'UTC' AS date) AS changed_on, sum(opened) AS opened
+            FROM (
+                SELECT valid_from AS moment, 1 AS opened FROM toloka_bi.training_versions WHERE is_open
+                UNION ALL
+                SELECT valid_to, -1 FROM toloka_bi.training_versions WHERE is_open AND NOT is_current
+            ) AS each_change
+            GROUP BY 1
+        )
+        SELECT day, 'OPEN' AS status, CAST(coalesce(sum(opened), 0) AS bigint) AS trainings
+        FROM days LEFT JOIN changes ON changed_on <= day GROUP BY day ORDER BY day
+    """,  # noqa: S608 - ours
+    "change_weeks": f"""
+        {_KNOWN}
+        SELECT
+            CAST(date_trunc('week', seen_at AT TIME ZONE 'UTC') AS date) AS week,
+            left(to_status, 60) AS status,
+            count(*) AS changes
+        FROM toloka_bi.status_changes
+        WHERE date_trunc('week', seen_at AT TIME ZONE 'UTC')
+            > date_trunc('week', (SELECT max(until) FROM known)) - INTERVAL '26 weeks'
+        GROUP BY 1, 2 ORDER BY 1, 2
+    """,  # noqa: S608 - ours
+    "latest_changes": """
+        SELECT
+            resource, id, left(name, 120) AS name, left(from_status, 60) AS from_status,
+            left(to_status, 60) AS to_status, seen_after AT TIME ZONE 'UTC' AS seen_after,
+            status_changes.seen_at AT TIME ZONE 'UTC' AS seen_at
+        FROM toloka_bi.status_changes ORDER BY status_changes.seen_at DESC, resource, id LIMIT 10
     """,
     "loads": """
         SELECT

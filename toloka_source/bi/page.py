@@ -13,7 +13,7 @@ from typing import Any
 
 import vl_convert
 
-from toloka_source.bi.charts import charts
+from toloka_source.bi.charts import charts, words
 from toloka_source.report import ResourceReport
 
 _Rows = Sequence[Mapping[str, Any]]
@@ -77,11 +77,32 @@ def _body(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Itera
         else:
             content = f'<div class="chart" id="{name}"></div>' if data[name] else _empty(empty)
         yield _card(title, about, content)
+    yield from _history(data)
     about = "active projects and open trainings that may have been forgotten, and the newest of each"
     yield _card("Setup health", about, _health(data["setup_health"]), "wide")
     yield _card("What this run did", "requests to Toloka, and what they brought", _run(reports), "wide log")
     yield _card("The last loads", "the newest first", _loads(data["loads"]), "wide log")
     yield "</section>"
+
+
+def _history(data: Mapping[str, _Rows]) -> Iterator[str]:
+    since = data["history"][0]["since"]
+    if since is None:
+        switch = "There is no history: switch it on with <code>history = true</code> or <code>--history</code>"
+        yield _card("What has changed", "statuses, and how many trainings were open when", _empty(switch), "wide")
+        return
+    begun = f"history began on {since:%Y-%m-%d}"
+    for name, title, about, empty in (
+        ("open_days", "Open trainings by day", "at the end of each of the last 90 days", "No trainings yet"),
+        ("change_weeks", "Status changes by week", "in the last 26 weeks, by the new status", _NO_CHANGE),
+    ):
+        content = f'<div class="chart" id="{name}"></div>' if data[name] else _empty(empty)
+        yield _card(title, f"{about}; {begun}", content)
+    about = "the newest first; a change came between the last look at the old status and the first at the new one"
+    yield _card("The latest changes", about, _changes(data["latest_changes"]), "wide log")
+
+
+_NO_CHANGE = "No status has changed yet"
 
 
 def _numbers(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Iterator[str]:
@@ -114,7 +135,7 @@ def _empty(text: str) -> str:
     return f'<p class="empty">{text}</p>'
 
 
-_TIMES = {"From", "Up to", "Done at", "New data up to", "Edits up to"}
+_TIMES = {"From", "Up to", "Done at", "New data up to", "Edits up to", "Not before", "Not after"}
 """The columns that hold times."""
 
 
@@ -143,6 +164,22 @@ def _health(rows: _Rows) -> str:
         examples = "; ".join(_names(found, "name", "id"))
         cells.append((f"{resource.capitalize()}: {finding}", examples, _number(found[0]["objects"])))
     return _table(("Finding", "Such as", "How many"), cells, 1) if cells else _empty("No finding")
+
+
+def _changes(rows: _Rows) -> str:
+    columns = ("Name", "List", "Old status", "New status", "Not before", "Not after")
+    cells = [
+        (
+            name,
+            row["resource"],
+            words(row["from_status"]),
+            words(row["to_status"]),
+            _time(row["seen_after"]),
+            _time(row["seen_at"]),
+        )
+        for name, row in zip(_names(rows, "name", "id"), rows, strict=True)
+    ]
+    return _table(columns, cells, 0) if cells else _empty(_NO_CHANGE)
 
 
 def _names(rows: _Rows, name: str, id_: str) -> list[str]:
