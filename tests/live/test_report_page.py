@@ -67,7 +67,6 @@ def busy_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page of a busy account, with a history of a hundred days."""
     folder = tmp_path_factory.mktemp("busy")
     account = Account.lifelike(projects=1000, clock=(clock := Clock(NOON)))
-    account.create_project(public_name="W" * 120)
     with pytest.MonkeyPatch.context() as patch, Emulator(account) as api:
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
@@ -84,8 +83,9 @@ def busy_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def change(account: Account) -> None:
-    """Archive the newest project that is active, close some trainings, start and archive others."""
-    account.archive_project([item["id"] for item in account.projects if item["status"] == "ACTIVE"][-1])
+    """Archive a project with a long name, close some trainings, start and archive others."""
+    project = next(item["id"] for item in account.projects if item["status"] == "ACTIVE")
+    account.edit_project(project, status="ARCHIVED", public_name="W" * 120)
     for status, number, action in (
         ("OPEN", 4, account.close_training),
         ("CLOSED", 9, account.start_training),

@@ -102,7 +102,7 @@ def _periods(
         value["place"] = domain.index(value["status"])  # in its bar, as in the legend
         totals[value[period]] += value[what]
     labels = [f"{day:{form}}" for day in labelled]
-    axis = alt.Axis(grid=False, values=labels, labelAngle=0, labelOverlap=True, labelPadding=10)
+    axis = alt.Axis(grid=False, values=labels, labelAngle=0, labelOverlap=True, labelSeparation=8, labelPadding=10)
     chart = alt.Chart(alt.InlineData(values=values)).mark_bar(cornerRadius=1)
     return _spec(
         chart.encode(
@@ -125,7 +125,7 @@ _LABELLED = (1, 7)
 """The months that have labels, where there are too many for all."""
 
 
-_MOST_LABELS = 6
+_MOST_LABELS = 4
 """Of days or weeks."""
 
 _FEWEST_BARS = 14
