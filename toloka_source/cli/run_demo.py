@@ -25,6 +25,7 @@ def run_demo(options: Namespace) -> int:
     from toloka_source.emulator import Account, Clock, Emulator  # noqa: PLC0415 - needs the extra
 
     output = Output(options)
+    options.history = True  # so that the page has something to show of it
     is_duckdb = options.destination == "duckdb"
     name = f"{options.pipeline}_demo"
     destination = dlt.destinations.duckdb(f"{name}.duckdb") if is_duckdb else options.destination
