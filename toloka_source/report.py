@@ -61,7 +61,7 @@ class LoadReport:
     Attributes:
         resources: A report for each resource.
         seconds: Time for the whole run, loading included.
-        load_info: What dlt says of the load; of two, where tables had gone from the destination and were loaded anew.
+        load_info: What dlt says of the load.
     """
 
     resources: tuple[ResourceReport, ...]

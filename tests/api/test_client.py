@@ -192,6 +192,8 @@ def test_errors_pass_between_processes(kind: type) -> None:
         error = kind("said", 429, "CODE", "id", datetime(2026, 1, 1, tzinfo=UTC))
     elif issubclass(kind, errors.ConfigurationError):
         error = kind("field", "value", "remedy")
+    elif issubclass(kind, errors.FileError):
+        error = kind("/a/path", "disk full", "loaded, but: ")
     elif issubclass(kind, errors.BackfillError):
         error = kind([(Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)), OSError("said"))])
     elif issubclass(kind, errors.TolokaError):

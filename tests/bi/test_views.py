@@ -368,7 +368,8 @@ def test_a_load_that_fails_has_rows_too(place: Place, clock: Clock) -> None:
     fill(place.api.account, 5, 3)
     place.load()
     place.ask(
-        "DROP VIEW toloka_bi.loads", *(f"ALTER TABLE toloka_data._toloka_loads DROP COLUMN {name}" for name in NEW)
+        *("DROP VIEW toloka_bi.loads", "DROP VIEW toloka_bi.setup_health"),
+        *(f"ALTER TABLE toloka_data._toloka_loads DROP COLUMN {name}" for name in NEW),
     )
     clock.advance(hours=1)
     place.api.fail(Fault.status(403), times=None)

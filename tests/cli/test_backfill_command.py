@@ -78,7 +78,8 @@ def test_windows_that_fail_are_named_at_the_end(
     assert command("backfill", *arguments, "--verbose") == 1
     out, err = capfd.readouterr()
     assert lines(out)[-1] == ["2 of 5 windows", "projects 0", "trainings 0", "requests 6"]
-    named = [line.partition(": projects")[0] for line in bare(err).splitlines() if line.startswith("error: ")]
+    *_, summary = bare(err).rpartition("error: window 20250401_20250501: ")
+    named = [line.partition(": projects")[0] for line in summary.splitlines() if line.startswith("error: ")]
     assert named == [f"error: 2025-0{month}-01 .. 2025-0{month + 1}-01" for month in (1, 3, 4)]
     assert "Traceback" in err
     assert "secret-token" not in err

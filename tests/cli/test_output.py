@@ -66,7 +66,7 @@ def test_a_load_for_machines(
     noon = "2026-03-10T12:00:00Z"
     assert datetime.fromisoformat(noon) == NOON
     read = {"kind": "first", "reason": "there was none before", "window_start": None, "window_end": noon}
-    same = {"rows": 1, "new": 1, "changed": 0, "unchanged": 0, "gone": 0, **read}
+    same = {"rows": 1, "new": 1, "changed": 0, "unchanged": 0, "gone": 0, "is_short": False, **read}
     assert document == {
         "resources": [
             {"name": "projects", "requests": 1, "retries": 0, "rejected": 1, **same},

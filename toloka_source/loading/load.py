@@ -133,7 +133,8 @@ def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | Non
         state = dict(pipeline.state["sources"][source.name])
         state["resources"] = {name: one for name, one in state.get("resources", {}).items() if name not in lost}
         _dlt.set_state(pipeline, source.name, state)
-    return _run(pipeline, source, refresh, beside)
+    # a copy, as a run writes into its source
+    return _run(pipeline, source.with_resources(*source.selected_resources), refresh, beside)
 
 
 def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
