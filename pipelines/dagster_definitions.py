@@ -35,7 +35,14 @@ from pydantic import Field
 from toloka_source import ENDPOINTS, ResourceReport, TolokaError, load, load_window, split_windows, toloka
 from toloka_source.destinations.place import only_read
 from toloka_source.destinations.secrets import without_secrets
-from toloka_source.errors import BusyError, ConfigurationError, DestinationLockedError, QuotaError, TemporaryError
+from toloka_source.errors import (
+    BusyError,
+    ConfigurationError,
+    DestinationDownError,
+    DestinationLockedError,
+    QuotaError,
+    TemporaryError,
+)
 from toloka_source.tables.further_tables import REJECTED_ITEMS
 from toloka_source.times import parse_time
 
@@ -65,7 +72,14 @@ POOL = "toloka"
 RETRIES = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For a whole load: by then each of its requests has been tried for minutes."""
 
-MAY_PASS = (TemporaryError, BusyError, DestinationLockedError, DestinationTransientException, PipelineStepFailed)
+MAY_PASS = (
+    TemporaryError,
+    BusyError,
+    DestinationDownError,
+    DestinationLockedError,
+    DestinationTransientException,
+    PipelineStepFailed,
+)
 """Errors after which another try is of use."""
 
 

@@ -20,6 +20,7 @@ TolokaError
 ├── BackfillError                 windows weren't loaded: see why, load them again
 ├── FileError                     a file or folder can't be written: make room, or give the right to
 └── DestinationError              look at the destination
+    ├── DestinationDownError      it can't be reached, or has no room: see to it, then run again
     └── DestinationLockedError    end the process that holds the file
 """
 
@@ -228,6 +229,10 @@ class FileError(TolokaError):
 
 class DestinationError(TolokaError):
     """The destination could not be read or written."""
+
+
+class DestinationDownError(DestinationError):
+    """The destination can't be reached, or has no room."""
 
 
 class DestinationLockedError(DestinationError):

@@ -10,7 +10,14 @@ from dlt.common.destination.exceptions import DestinationTerminalException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from toloka_source.errors import DestinationError, DestinationLockedError, FileError, TolokaError, one_line
+from toloka_source.errors import (
+    DestinationDownError,
+    DestinationError,
+    DestinationLockedError,
+    FileError,
+    TolokaError,
+    one_line,
+)
 
 _UNWRITABLE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR}
@@ -58,10 +65,10 @@ def _outage(error: Exception) -> Exception | None:
             return _caused(DestinationError(f"remove the file, or restore it, then run again: {cause}"), error)
         if found := _SAID.search(str(cause)):
             said = f"make room at the destination, or give the right to write there, then run again: {found[0].strip()}"
-            return _caused(DestinationError(said), error)
+            return _caused(DestinationDownError(said), error)
         if isinstance(cause, DestinationConnectionError):
             said = f"the destination can't be reached, look at it and at its credentials: {cause.inner_exc}"
-            return _caused(DestinationError(said), error)
+            return _caused(DestinationDownError(said), error)
     return None
 
 
