@@ -77,8 +77,10 @@ class _Worker:
             result, trace = self.answer.recv()
         except (EOFError, OSError):
             self.process.join()
-            code = self.process.exitcode or 0
-            return None if code < 0 else TolokaError(f"the process ended with exit code {code}, without a word")
+            code = self.process.exitcode  # None where another thread was quicker to ask the system
+            if code is None or code < 0:
+                return None
+            return TolokaError(f"the process ended with exit code {code}, without a word")
         if trace:
             result.add_note(trace)
         return result  # type: ignore[no-any-return]
