@@ -32,17 +32,9 @@ from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pydantic import Field
 
-from toloka_source import ENDPOINTS, ResourceReport, TolokaError, load, load_window, split_windows, toloka
+from toloka_source import ENDPOINTS, ResourceReport, TolokaError, errors, load, load_window, split_windows, toloka
 from toloka_source.destinations.place import only_read
 from toloka_source.destinations.secrets import without_secrets
-from toloka_source.errors import (
-    BusyError,
-    ConfigurationError,
-    DestinationDownError,
-    DestinationLockedError,
-    QuotaError,
-    TemporaryError,
-)
 from toloka_source.tables.further_tables import REJECTED_ITEMS
 from toloka_source.times import parse_time
 
@@ -57,7 +49,7 @@ def hours(name: str, default: str) -> timedelta:
     with suppress(ValueError, OverflowError):
         if (duration := timedelta(hours=float(text))) > timedelta():
             return duration
-    raise ConfigurationError(name, text, "must be a number of hours, more than 0")
+    raise errors.ConfigurationError(name, text, "must be a number of hours, more than 0")
 
 
 DESTINATION = os.environ.get("TOLOKA_DESTINATION", "duckdb")
@@ -73,12 +65,8 @@ RETRIES = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL
 """For a whole load: by then each of its requests has been tried for minutes."""
 
 MAY_PASS = (
-    TemporaryError,
-    BusyError,
-    DestinationDownError,
-    DestinationLockedError,
-    DestinationTransientException,
-    PipelineStepFailed,
+    *(errors.TemporaryError, errors.BusyError, errors.DestinationDownError, errors.DestinationLockedError),
+    *(DestinationTransientException, PipelineStepFailed),
 )
 """Errors after which another try is of use."""
 
@@ -140,7 +128,7 @@ def one_line_failures(context: dg.OpExecutionContext) -> Iterator[None]:
         yield
     except (TolokaError, ConfigurationException, DestinationException, PipelineStepFailed) as error:
         without_secrets(error)
-        passes = isinstance(error, MAY_PASS) and not isinstance(error, QuotaError)
+        passes = isinstance(error, MAY_PASS) and not isinstance(error, errors.QuotaError)
         if passes and context.retry_number < RETRIES.max_retries:
             delay = RETRIES.calculate_delay(context.retry_number + 1)
             raise dg.RetryRequested(RETRIES.max_retries, delay) from error

@@ -386,3 +386,22 @@ def test_json_of_an_ended_version_is_what_it_was(api: Emulator, postgres_databas
         found = [tuple(row) for row in client.execute_sql(query) or ()]
     comment = api.account.get("projects", few.id).get("private_comment")
     assert sorted(found) == [(str(number), "", comment), (str(number), "B", comment)]
+
+
+@pytest.mark.parametrize("switched_off", [False, True])
+def test_what_a_part_of_the_list_did_not_show_was_not_seen(api: Emulator, switched_off: bool) -> None:  # noqa: FBT001
+    few = Few(api, "duckdb")
+    for _ in range(30):
+        api.account.create_project()
+    few.load()
+    if switched_off:
+        few.load(history=False)
+    hidden = [api.account.get("projects", id_) for id_ in api.account.ids("projects")[1:13]]
+    for project in hidden:
+        api.account.remove("projects", project["id"])
+    few.load()  # so many at once may be a part of an answer
+    for project in hidden:
+        api.account.add("projects", project | {"public_name": "B"})
+    few.load()
+    (_, _, until), (since, after, _) = [row[:3] for row in few.hours()]
+    assert (until, since, after) == (15 + switched_off, 15 + switched_off, 13)

@@ -68,7 +68,7 @@ def build_source(options: Namespace, build: Any, **arguments: Any) -> Any:  # no
         "start_date": options.start_date,
         "end_date": options.end_date,
         "rescan_after_hours": 0.0 if options.full else None,
-        "history": getattr(options, "history", False) or None,
+        "history": options.history or None,
         "allow_shrink": options.allow_shrink or None,
         "strict": options.strict or None,
     }

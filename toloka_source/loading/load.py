@@ -41,8 +41,8 @@ from toloka_source.unknown_settings import warn_of_unknown_settings
 
 log = logging.getLogger(__name__)
 
-_Loaded = tuple[Sequence[ResourceReport], Sequence[LoadInfo]]
-"""What runs did, by us and by dlt."""
+_Loaded = tuple[Sequence[ResourceReport], LoadInfo]
+"""What a run did, by us and by dlt."""
 
 
 def load(
@@ -97,7 +97,7 @@ def load(
             is_first = not refresh and is_first_load(pipeline, source)
             with quiet_package_warnings(), file_by_file(pipeline) if is_first else nullcontext():
                 with failures_noted(pipeline, names, started, beside) if views else nullcontext():
-                    reports, infos = (
+                    reports, info = (
                         _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, beside)
                     )
                 if views:
@@ -106,7 +106,7 @@ def load(
     except (PipelineStepFailed, DestinationException, OSError) as error:
         cause = translated(without_secrets(error))
         raise cause from cause.__cause__
-    return LoadReport(tuple(reports), monotonic() - started, tuple(infos))
+    return LoadReport(tuple(reports), monotonic() - started, (info,))
 
 
 def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSource:
@@ -188,7 +188,7 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None
 def _reports(pipeline: dlt.Pipeline, source: DltSource, info: LoadInfo) -> _Loaded:
     """Return what was loaded; note the packages, which the next run deletes."""
     note(pipeline, {LAST_LOADED: [*noted(pipeline, LAST_LOADED, []), *info.loads_ids]})
-    return [*resource_reports(pipeline, source)], [info]
+    return [*resource_reports(pipeline, source)], info
 
 
 def _run_dlt(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None) -> LoadInfo:

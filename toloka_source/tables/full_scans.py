@@ -15,6 +15,7 @@ LAG = timedelta(seconds=60)
 """How far clocks may differ, and how far a window reaches back before the cursor for what becomes visible late."""
 
 _AT, _SCOPE, _REQUESTS, _PAGES = "full_scan_at", "scope", "full_scan_requests", "full_scan_pages"
+_COMPLETE_AT = "full_scan_complete_at"
 _COUNTED_FROM = "full_scan_counted_from"
 """Where the state says when the scan was due: one that comes early doesn't make the next one early."""
 
@@ -56,9 +57,9 @@ class FullScans:
         return _AT not in self._state
 
     @property
-    def seen_at(self) -> datetime | None:
-        """When the last one of the same was made; None if there was none."""
-        return self._state.get(_AT) if self._state.get(_SCOPE) == self._scope else None
+    def complete_at(self) -> datetime | None:
+        """When the last one of the same that found out what is gone was made; None if there was none."""
+        return self._state.get(_COMPLETE_AT) if self._state.get(_SCOPE) == self._scope else None
 
     def reason(self) -> str:
         """Return why the list is to be read whole, whatever the time is; empty if that depends on the time."""
@@ -92,8 +93,12 @@ class FullScans:
             return ""
         return f"the last one was {_in_words(age)} ago, and took {self._state.get(_REQUESTS, 'some')} requests"
 
-    def note(self, moment: datetime, requests: int, pages: int) -> None:
-        """Write into the state that the list was read whole."""
+    def note(self, moment: datetime, requests: int, pages: int, *, is_complete: bool = True) -> None:
+        """Write into the state that the list was read whole, and whether that found out what is gone."""
+        if is_complete:
+            self._state[_COMPLETE_AT] = moment
+        elif self._state.get(_SCOPE) != self._scope:
+            self._state.pop(_COMPLETE_AT, None)  # that one was of something else
         counted_from = max(moment, self._due or moment)
         self._state |= {_AT: moment, _SCOPE: self._scope, _REQUESTS: requests, _PAGES: pages}
         self._state[_COUNTED_FROM] = min(counted_from, moment + _EARLY)

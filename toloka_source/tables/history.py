@@ -31,7 +31,7 @@ class History:
 
         Args:
             resource: The list.
-            seen_at: When all that is noted was still there; None if that isn't known.
+            seen_at: When all versions without an end were still there; None if that isn't known.
             is_whole: Whether the run reads the whole list.
             newest: Whether the destination keeps what a row was before it had an end.
         """

@@ -91,7 +91,8 @@ class Run:
         cursor_state = cursor.get_state()
         self._last_value: datetime | None = cursor_state["last_value"]
         self._start: datetime | None = settings.start or self._state.get(_START, cursor_state["initial_value"])
-        scope = (place and place.digest, sorted(self._filters.items()), self._start, *["history"][: settings.history])
+        history = ["history"] if settings.history else []
+        scope = (place and place.digest, sorted(self._filters.items()), self._start, *history)
         self._full_scans = FullScans(
             state=self._state,
             others=_dlt.resource_states() if self._keeps_state else {},
@@ -109,6 +110,7 @@ class Run:
         self._rejected: list[Rejected] = []
         self._objects = 0
         self._has_rows = False
+        self._knows_gone = False
 
     def tables(self) -> Iterator[Any]:
         """Yield the rows as tables (None: not yet), then the objects that don't fit; then move the cursor."""
@@ -164,7 +166,8 @@ class Run:
             if self._window.whole:
                 self._state[_START] = self._start
                 pages = -(-self._objects // self._endpoint.page_size)
-                self._full_scans.note(self._as_of, self._client.requests, pages)
+                requests, is_complete = self._client.requests, self._knows_gone
+                self._full_scans.note(self._as_of, requests, pages, is_complete=is_complete)
 
     def _built(self, metrics: dict[str, Any]) -> Iterator[tuple[pa.Table | None, datetime]]:
         """Yield the tables of what is read (None: not yet), and when that was; keep the objects that don't fit."""
@@ -203,11 +206,14 @@ class Run:
             gone, shrink = absences(name, known, met, self._as_of, self._settings, self._state, newest=newest)
             if shrink:
                 self._refuse(shrink, metrics)
-            if gone is not None and gone.num_rows:
+            if gone is None:
+                return
+            self._knows_gone = True
+            if gone.num_rows:
                 metrics["gone"] = gone["back_at"].null_count
                 yield GONE_ITEMS, gone
-            ended = self._history and gone is not None and self._history.gone(met, self._as_of)
-            if ended and ended.num_rows:
+            ended = self._history.gone(met, self._as_of) if self._history else None
+            if ended is not None and ended.num_rows:
                 yield history_of(name), ended
 
     def _refuse(self, why: str, metrics: dict[str, Any]) -> None:
@@ -226,7 +232,7 @@ class Run:
         if self._settings.history and not (self._place and self._place.has_tables):
             log.warning("%s: a destination that has no tables gets no history", self._endpoint.name)
         elif self._settings.history:
-            seen_at = self._full_scans.seen_at
+            seen_at = self._full_scans.complete_at
             self._history = History(self._endpoint.name, seen_at, is_whole=is_whole, newest=terms.newest)
 
     def _read(self) -> Generator[tuple[pa.Table, list[Rejected], datetime]]:
