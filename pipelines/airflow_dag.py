@@ -30,8 +30,18 @@ os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 # dlt would look for its settings in Airflow's variables, with hundreds of requests in each task
 os.environ.setdefault("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
 
-TABLES = {name: Asset(f"toloka_{name}") for name in ("projects", "trainings")}
-"""What other DAGs can wait for: `schedule=[Asset("toloka_projects")]`."""
+
+def _names() -> Sequence[str]:
+    chosen = os.environ.get("TOLOKA_RESOURCES")
+    if chosen is None:
+        return ("projects", "trainings")
+    from toloka_source import resource_names  # noqa: PLC0415 - it takes time, and few name lists
+
+    return resource_names(chosen)
+
+
+TABLES = {name: Asset(f"toloka_{name}") for name in _names()}
+"""What is loaded, and what other DAGs can wait for: `schedule=[Asset("toloka_projects")]`."""
 
 CONNECTION = POOL = "toloka"
 
@@ -100,6 +110,7 @@ def load() -> dict[str, Any]:
         pipeline = dlt.pipeline("toloka", destination=destination, dataset_name=dataset)
         report = toloka_source.load(pipeline, toloka_source.toloka(**arguments), views=True)
         report.raise_if_short()
+        report.raise_if_forbidden()
         return _plain(report)
 
 
@@ -204,7 +215,7 @@ def _settings() -> tuple[Any, str, dict[str, Any]]:
     extra = _extra(connection.extra or "{}")
     destination, dataset = extra.pop("destination", "duckdb"), extra.pop("dataset", "toloka_data")
     credentials = extra.pop("credentials", None)
-    arguments = {"token": connection.password, **extra}
+    arguments = {"token": connection.password, "resources": [*TABLES], **extra}
     if connection.host:
         arguments["base_url"] = _address(connection)
     # without credentials dlt takes them from its own configuration

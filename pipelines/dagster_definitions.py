@@ -6,6 +6,7 @@ Environment variables; the token is read by each run, the others when Dagster lo
     SOURCES__TOLOKA__TOKEN  the account's token
     TOLOKA_DESTINATION      any dlt destination (duckdb)
     TOLOKA_DATASET          the dataset, or schema, of the tables (toloka_data)
+    TOLOKA_RESOURCES        the lists, with commas between, or all (projects,trainings)
     TOLOKA_SCHEDULE         when to load, as cron says it (0 * * * *, every hour)
     TOLOKA_FRESH_HOURS      the age at which a table is stale (3)
     TOLOKA_BACKFILL_START   the first month of the back-fill (2024-01-01)
@@ -32,7 +33,16 @@ from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pydantic import Field
 
-from toloka_source import ENDPOINTS, ResourceReport, TolokaError, errors, load, load_window, split_windows, toloka
+from toloka_source import (
+    ResourceReport,
+    TolokaError,
+    errors,
+    load,
+    load_window,
+    resource_names,
+    split_windows,
+    toloka,
+)
 from toloka_source.destinations.place import only_read
 from toloka_source.destinations.secrets import without_secrets
 from toloka_source.tables.further_tables import REJECTED_ITEMS
@@ -54,6 +64,7 @@ def hours(name: str, default: str) -> timedelta:
 
 DESTINATION = os.environ.get("TOLOKA_DESTINATION", "duckdb")
 DATASET = os.environ.get("TOLOKA_DATASET", "toloka_data")
+RESOURCES = resource_names(os.environ.get("TOLOKA_RESOURCES"))
 SCHEDULE = os.environ.get("TOLOKA_SCHEDULE", "0 * * * *")
 FRESH = hours("TOLOKA_FRESH_HOURS", "3")
 BACKFILL_START = parse_time(os.environ.get("TOLOKA_BACKFILL_START", "2024-01-01"), "TOLOKA_BACKFILL_START")
@@ -85,7 +96,7 @@ class Toloka(dg.ConfigurableResource):  # type: ignore[type-arg] # a resource th
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `toloka` that are given here."""
         given = {"token": self.token, "environment": self.environment, "base_url": self.base_url}
-        return {name: value for name, value in given.items() if value is not None}
+        return {"resources": RESOURCES, **{name: value for name, value in given.items() if value is not None}}
 
     def source(self) -> DltSource:
         """Return a new source: one that was run holds what that run found."""
@@ -138,7 +149,7 @@ def one_line_failures(context: dg.OpExecutionContext) -> Iterator[None]:
 
 @dlt_assets(
     # only to be asked for its resources; each run makes a source and a pipeline of its own
-    dlt_source=toloka(token="placeholder"),  # noqa: S106 - no secret
+    dlt_source=toloka(token="placeholder", resources=RESOURCES),  # noqa: S106 - no secret
     dlt_pipeline=None,  # type: ignore[arg-type] # a pipeline would leave a folder behind
     name="load_tables",
     group_name="toloka",
@@ -147,11 +158,12 @@ def one_line_failures(context: dg.OpExecutionContext) -> Iterator[None]:
 )
 def tables(context: dg.AssetExecutionContext, toloka_api: Toloka) -> Iterator[dg.MaterializeResult[None]]:
     """Load what is new since the last run, of the selected tables."""
-    selected = [name for name in ENDPOINTS if table_key(name) in context.selected_asset_keys]
+    selected = [name for name in RESOURCES if table_key(name) in context.selected_asset_keys]
     with one_line_failures(context.op_execution_context):
         pipeline = toloka_api.pipeline()
         report = load(pipeline, toloka_api.source().with_resources(*selected), views=True)
         report.raise_if_short()
+        report.raise_if_forbidden()
     for resource in report.resources:
         context.log.info(summary(resource))
         columns = dg.MetadataValue.table_schema(column_schema(pipeline.default_schema, resource.name))
@@ -214,7 +226,7 @@ def column_schema(schema: Schema, table: str) -> dg.TableSchema:
 @dg.multi_asset_check(
     specs=[
         dg.AssetCheckSpec(name, asset=table_key(table), description=description)
-        for table in ENDPOINTS
+        for table in RESOURCES
         for name, description in (
             ("ids", "Each row has an id, and no two rows have the same."),
             ("rejected_items", "No object of this list is in rejected_items."),
@@ -267,7 +279,7 @@ def check_rejected_items(client: SqlClientBase[Any], table: str) -> dg.AssetChec
     pool=POOL if DESTINATION == "duckdb" else None,
 )
 def backfill(context: dg.AssetExecutionContext, toloka_api: Toloka) -> None:
-    """Months of both tables, read again: what was created or started after a month's first moment, up to the next's."""
+    """Months of the tables, read again: what was created or started after a month's first moment, up to the next's."""
     months = context.partition_time_window
     for window in split_windows(months.start, months.end, "month"):
         with one_line_failures(context.op_execution_context):
@@ -281,9 +293,7 @@ def backfill(context: dg.AssetExecutionContext, toloka_api: Toloka) -> None:
         context.add_asset_metadata(metadata, partition_key=f"{window.start:%Y-%m-%d}")
 
 
-tables_job = dg.define_asset_job(
-    "toloka", dg.AssetSelection.assets(tables), description="Loads and checks both tables."
-)
+tables_job = dg.define_asset_job("toloka", dg.AssetSelection.assets(tables), description="Loads and checks the tables.")
 
 backfill_job = dg.define_asset_job(
     "toloka_backfill", dg.AssetSelection.assets(backfill), description="Loads months again."

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from dlt.extract import DltSource
 from hypothesis import HealthCheck, settings
 
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
-from toloka_source.catalog import schemas
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 # a shell has Ctrl-C ignored for what it runs in the background, and a process has it from the one that starts it
@@ -107,7 +108,7 @@ def warehouse(api: Emulator) -> Warehouse:
 
 def expected_rows(objects: list[dict[str, Any]], schema: pa.Schema) -> list[dict[str, Any]]:
     """Return the rows that a table should have, worked out from the objects alone."""
-    return [_expected_row(item, schema) for item in sorted(objects, key=lambda item: int(item["id"]))]
+    return [_expected_row(item, schema) for item in sorted(objects, key=lambda item: (len(item["id"]), item["id"]))]
 
 
 def _expected_row(item: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
@@ -117,6 +118,8 @@ def _expected_row(item: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
         value = (item.get(parent) or {}).get(child) if child else item.get(field.name)
         if value is not None and pa.types.is_timestamp(field.type):
             value = datetime.fromisoformat(value).replace(tzinfo=UTC)
+        if value is not None and field.type == schemas.MONEY:
+            value = Decimal(str(value))
         row[field.name] = value
     return row
 
@@ -131,8 +134,8 @@ def assert_tables_equal_account(warehouse: Warehouse) -> None:
 def fill(account: Account, projects: int = 60, trainings: int = 80) -> None:
     """Give a served account some history."""
     lifelike = Account.lifelike(projects=projects, trainings=trainings, clock=account.clock)
-    for name in ENDPOINTS:
-        for item in getattr(lifelike, name):
+    for name in DEFAULT_ENDPOINTS:
+        for item in lifelike.objects(name):
             account.add(name, item)
 
 

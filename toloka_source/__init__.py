@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from toloka_source.backfills.backfill import backfill
     from toloka_source.backfills.load_window import load_window
     from toloka_source.backfills.windows import split_windows, window_name
-    from toloka_source.catalog import ENDPOINTS, Endpoint, schemas
+    from toloka_source.catalog import ENDPOINTS, Endpoint, resource_names, schemas
     from toloka_source.errors import TolokaError
     from toloka_source.loading.load import load
     from toloka_source.report import LoadReport, ResourceReport
@@ -43,6 +43,7 @@ __all__ = [
     "errors",
     "load",
     "load_window",
+    "resource_names",
     "schemas",
     "split_windows",
     "toloka",
@@ -62,6 +63,7 @@ _PLACES = {
     "backfill": "backfills.backfill",
     "load": "loading.load",
     "load_window": "backfills.load_window",
+    "resource_names": "catalog",
     "split_windows": "backfills.windows",
     "toloka": "source",
     "window_name": "backfills.windows",

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from toloka_source.errors import AccountChangedError
+from toloka_source.errors import AccountChangedError, PermissionDeniedError
 
 if TYPE_CHECKING:
     from dlt.common.pipeline import LoadInfo
@@ -23,6 +23,7 @@ class ResourceReport:
         changed: Objects that it had with another content; None as for `new`.
         unchanged: Objects that it had just so, and that weren't loaded again.
         is_short: Whether most of what the table has is missing from the list: the token may be another account's.
+        is_forbidden: Whether the token may not read the list: nothing was loaded of it.
         gone: Objects that it has and the list no longer has, noted in `gone_items` by this run.
         requests: Requests sent, retries included.
         retries: How many of them were retries.
@@ -41,6 +42,7 @@ class ResourceReport:
     unchanged: int
     gone: int
     is_short: bool
+    is_forbidden: bool
     requests: int
     retries: int
     rejected: int
@@ -83,6 +85,18 @@ class LoadReport:
             names = ", ".join(resource.name for resource in self.resources if resource.is_short)
             raise AccountChangedError(
                 f"{names}: most objects that the table holds are missing from the list, see the log"
+            )
+
+    def raise_if_forbidden(self) -> None:
+        """Fail for who reads no log.
+
+        Raises:
+            PermissionDeniedError: The token may not read some of the lists; the others were loaded.
+        """
+        names = ", ".join(resource.name for resource in self.resources if resource.is_forbidden)
+        if names:
+            raise PermissionDeniedError(
+                f"{names}: the token may not read it, the other lists were loaded; give it the right, or leave it out"
             )
 
     def as_dict(self) -> dict[str, Any]:

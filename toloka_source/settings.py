@@ -1,6 +1,6 @@
 """What a source is told: its arguments, checked before any request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from dlt.common.schema.typing import TTableFormat
 from toloka_source.api.client import Client, RetryPolicy
 from toloka_source.api.connection import base_address
 from toloka_source.api.token import Token
-from toloka_source.catalog.endpoints import ENDPOINTS
+from toloka_source.catalog import ENDPOINTS, resource_names
 from toloka_source.errors import ConfigurationError, check_choice
 from toloka_source.times import check_is_past, parse_time
 
@@ -39,11 +39,14 @@ if TYPE_CHECKING:
 
     Filters = endpoints.Filters
     """For each resource the API's filters."""
+
+    Resources = Sequence[str] | str
+    """Names of resources, or "all"."""
 else:
     # dlt resolves an argument by its annotation: by those above it would refuse a wrong value in words of its own, take
     # a number for a time, and read no JSON for the filters
     Environment = TableFormat = str
-    Time = Hours = Any
+    Time = Hours = Resources = Any
     Filters = dict[str, Any]
 
 
@@ -52,6 +55,7 @@ class Settings:
     """What all resources of one source share.
 
     Attributes:
+        resources: The names of what is to be loaded.
         address: The API's address.
         token: The account's token.
         policy: How long to try.
@@ -68,6 +72,7 @@ class Settings:
         table_format: The format of the tables, where the destination has a choice.
     """
 
+    resources: Sequence[str]
     address: str
     token: Token
     policy: RetryPolicy
@@ -93,6 +98,7 @@ def check_settings(
     base_url: str | None,
     start_date: object,
     end_date: object,
+    resources: object,
     filters: Mapping[str, Any] | None,
     rescan_after_hours: object,
     gone_share: object,
@@ -116,6 +122,7 @@ def check_settings(
     if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:
         raise ConfigurationError("max_concurrency", max_concurrency, "must be a whole number, 1 or more")
     settings = Settings(
+        resources=_in_range(resource_names(resources), end),
         address=base_address(environment, base_url),
         token=token,
         policy=_retry_policy(),
@@ -132,6 +139,15 @@ def check_settings(
     )
     settings.connect()  # a token that can't be one is refused now
     return settings
+
+
+def _in_range(names: Sequence[str], end: datetime | None) -> Sequence[str]:
+    """Return those of which a range of time can be loaded, if one is to be."""
+    chosen = [name for name in names if end is None or ENDPOINTS[name].cursors]
+    if not chosen:
+        remedy = "no time to select by: load it without end_date"
+        raise ConfigurationError("resources", ", ".join(names), remedy)
+    return chosen
 
 
 def _check_filters(filters: Mapping[str, Any]) -> dict[str, dict[str, str]]:

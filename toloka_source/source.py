@@ -9,10 +9,19 @@ from dlt.extract import DltResource
 from dlt.sources import incremental
 
 from toloka_source.api.token import Token
-from toloka_source.catalog import schemas
-from toloka_source.catalog.endpoints import ENDPOINTS, Endpoint
+from toloka_source.catalog import ENDPOINTS, Endpoint, schemas
 from toloka_source.destinations.place import current_place
-from toloka_source.settings import EPOCH, Environment, Filters, Hours, Settings, TableFormat, Time, check_settings
+from toloka_source.settings import (
+    EPOCH,
+    Environment,
+    Filters,
+    Hours,
+    Resources,
+    Settings,
+    TableFormat,
+    Time,
+    check_settings,
+)
 from toloka_source.tables.cursors import window_cursor
 from toloka_source.tables.further_tables import further_tables
 from toloka_source.tables.hints import RunHints, add_tables, column_hints
@@ -26,6 +35,7 @@ def toloka(
     base_url: str | None = None,
     start_date: Time | None = None,
     end_date: Time | None = None,
+    resources: Resources | None = None,
     filters: Filters | None = None,
     rescan_after_hours: Hours | None = "auto",
     gone_share: float = 0.1,
@@ -35,7 +45,7 @@ def toloka(
     strict: bool = False,  # noqa: FBT001, FBT002
     table_format: TableFormat | None = None,
 ) -> list[DltResource]:
-    """Toloka's projects and trainings, one row each, merged on `id`.
+    """The lists of a Toloka account, a row for each object, merged on `id`: projects and trainings, or those asked for.
 
     Every argument can stand in the configuration, under `[sources.toloka]` or as `SOURCES__TOLOKA__<NAME>`. Building
     the source makes no request.
@@ -48,7 +58,9 @@ def toloka(
         start_date: Text in ISO 8601, a date or a datetime; UTC unless it has a zone. Nothing that is older is loaded;
             the moment itself is not in. It stays in force until another one is given.
         end_date: As `start_date`; the moment itself is in. With it the run is a back-fill of (start_date, end_date],
-            which neither reads nor moves the cursor.
+            which neither reads nor moves the cursor, and leaves out lists that have no times to select by.
+        resources: The names of what is loaded, such as `["projects", "pools"]`, or "all"; `["projects", "trainings"]`
+            unless given.
         filters: For each resource the API's own filters, such as `{"projects": {"status": "ACTIVE"}}`; for their
             names see `ENDPOINTS`.
         rescan_after_hours: When a resource is read whole again, to find what no cursor tells of: edits, closing,
@@ -68,7 +80,7 @@ def toloka(
             are merged. Without it each load adds files, and an id has a row from each load that brought it.
 
     Returns:
-        A resource for each entry of `ENDPOINTS`.
+        A resource for each of `resources`.
 
     Raises:
         ConfigurationError: An argument can't work; says which, and what to write.
@@ -80,6 +92,7 @@ def toloka(
         base_url=base_url,
         start_date=start_date,
         end_date=end_date,
+        resources=resources,
         filters=filters,
         rescan_after_hours=rescan_after_hours,
         gone_share=gone_share,
@@ -89,7 +102,8 @@ def toloka(
         strict=strict,
         table_format=table_format,
     )
-    return [_resource(endpoint, settings) for endpoint in ENDPOINTS.values()]
+    endpoints = [ENDPOINTS[name] for name in settings.resources]
+    return [_resource(endpoint, settings) for endpoint in endpoints]
 
 
 def _resource(endpoint: Endpoint, settings: Settings) -> DltResource:

@@ -12,7 +12,7 @@ from typing import Any
 import dlt
 from dlt.common.configuration.providers import ConfigProvider
 
-from toloka_source.catalog.endpoints import ENDPOINTS
+from toloka_source.catalog import ENDPOINTS
 from toloka_source.errors import one_line
 from toloka_source.source import toloka
 

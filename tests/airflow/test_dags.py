@@ -100,7 +100,9 @@ def test_duckdb_and_a_dataset_of_ones_own(
 def of_half_a_year(account: Account, table: str) -> list[dict[str, Any]]:
     """Return the rows of what was created, or started, in the half year."""
     found = expected_rows(account.projects if table == "projects" else account.trainings, ENDPOINTS[table].schema)
-    return [row for row in found if any(row[name] and START < row[name] <= END for name in ENDPOINTS[table].cursors)]
+    return [
+        row for row in found if any(row[one.name] and START < row[one.name] <= END for one in ENDPOINTS[table].cursors)
+    ]
 
 
 @pytest.mark.parametrize("destination", ["postgres", "duckdb"])

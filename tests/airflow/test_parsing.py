@@ -15,8 +15,9 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
 from tests.airflow.conftest import DAG_FILE, DAGS
-from toloka_source import ENDPOINTS, toloka
+from toloka_source import toloka
 from toloka_source.backfills.windows import BY
+from toloka_source.catalog import DEFAULT_ENDPOINTS, ENDPOINTS
 
 WATCHED = """
 import json, os, sys, time
@@ -67,7 +68,14 @@ def test_all_that_loads_shares_a_pool_and_is_tried_again_later_and_later(dags: M
 def test_each_table_has_an_asset_and_a_task_that_tells_of_it(dags: Mapping[str, DAG]) -> None:
     for dag in dags.values():
         told = {outlet.name: task.task_id for task in dag.tasks for outlet in task.outlets}
-        assert told == {f"toloka_{name}": f"new_{name}" for name in ENDPOINTS}
+        assert told == {f"toloka_{name}": f"new_{name}" for name in DEFAULT_ENDPOINTS}
+
+
+def test_other_lists_have_theirs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting, expected in (("pools, skills", ["pools", "skills"]), ("all", [*ENDPOINTS])):
+        monkeypatch.setenv("TOLOKA_RESOURCES", setting)
+        dag = DagBag(DAGS).dags["toloka"]
+        assert [outlet.name for task in dag.tasks for outlet in task.outlets] == [f"toloka_{name}" for name in expected]
 
 
 def test_the_form_offers_what_windows_can_be_cut_by(dags: Mapping[str, DAG]) -> None:
@@ -77,7 +85,7 @@ def test_the_form_offers_what_windows_can_be_cut_by(dags: Mapping[str, DAG]) -> 
 
 
 def test_extra_may_hold_each_argument_but_those_that_are_set_otherwise() -> None:
-    arguments = set(inspect.signature(toloka).parameters) - {"token", "base_url", "start_date", "end_date"}
+    arguments = set(inspect.signature(toloka).parameters) - {"token", "base_url", "start_date", "end_date", "resources"}
     assert set(run_path(str(DAG_FILE))["EXTRA"]) == arguments | {"destination", "dataset", "credentials"}
 
 

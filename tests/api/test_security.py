@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from tests.amounts import amount, each_once
 from tests.conftest import Warehouse, expected_rows
 from toloka_source import ENDPOINTS, TolokaError, load, toloka
-from toloka_source.catalog import schemas
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Clock, Emulator, Fault
 from toloka_source.tables.arrow import to_table
 from toloka_source.tables.unknown_fields import MORE_FIELDS
@@ -228,7 +228,7 @@ def test_names_and_values_do_nothing(warehouse: Warehouse, own_folder: Path) -> 
         assert connection.execute("SELECT reason FROM toloka_data.rejected_items").fetchall()
     more_tables = {"_dlt_loads", "_dlt_pipeline_state", "_dlt_version", "_toloka_loads"}
     assert {table for schema, table in tables if schema == "toloka_data"} == {
-        *ENDPOINTS,
+        *DEFAULT_ENDPOINTS,
         "rejected_items",
     } | more_tables
     assert {path: sorted(path.iterdir()) for path in outside} == outside

@@ -13,7 +13,7 @@ from tests.bi.views_place import Place
 from tests.conftest import fill
 from toloka_source import load
 from toloka_source._dlt import POSTGRES
-from toloka_source.bi import view_sql, views
+from toloka_source.bi import engines, view_sql, views
 from toloka_source.bi.html_report import write_report
 from toloka_source.bi.view_schemas import VIEWS
 from toloka_source.emulator import Emulator
@@ -54,7 +54,7 @@ TRAP = """
 def copied_views(dataset: str = "toloka_bi") -> list[str]:
     """Return the stranger's views: our columns, our comments, and a function of their own."""
     made = [f"CREATE SCHEMA {dataset}", f"GRANT ALL ON SCHEMA {dataset} TO PUBLIC"]
-    for view in view_sql.views(view_sql.ENGINES[POSTGRES], "toloka_data", {}, dataset):
+    for view in view_sql.views(engines.ENGINES[POSTGRES], "toloka_data", {}, dataset):
         create = view.create.replace(" AS WITH ", " AS SELECT * FROM (WITH ", 1)
         made += [f"{create}) AS original WHERE public.trap()", *view.comments]
         made.append(f"GRANT SELECT ON {dataset}.{view.name} TO PUBLIC")
@@ -163,9 +163,9 @@ def test_functions_and_operators_of_strangers(
     place, stranger = Place(api, roles[0]), Place(api, roles[1])
     report = load(place.pipeline, place.source())
     stranger.ask(TRAP, BETTER_FITTING)
-    engine = view_sql.ENGINES[POSTGRES]
+    engine = engines.ENGINES[POSTGRES]
     with monkeypatch.context() as patch:
-        patch.setitem(view_sql.ENGINES, POSTGRES, replace(engine, search_path=""))
+        patch.setitem(engines.ENGINES, POSTGRES, replace(engine, search_path=""))
         views.publish(place.pipeline, report.resources, 0.0)
         for view in VIEWS:
             place.view(view)

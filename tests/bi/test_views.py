@@ -17,10 +17,11 @@ import pytest
 from tests.amounts import amount, each_once
 from tests.bi.views_place import Place, Row, fields_of, findings_of, in_order, projects_of, rules_of, trainings_of
 from tests.conftest import NOON, fill
-from toloka_source import ENDPOINTS, errors, load
-from toloka_source.bi import view_sql, views
-from toloka_source.bi.view_schemas import DOUBLE, VIEWS
-from toloka_source.catalog import schemas
+from toloka_source import errors, load
+from toloka_source.bi import engines, view_sql, views
+from toloka_source.bi.view_schemas import VIEWS
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
+from toloka_source.catalog.schemas import NUMBER
 from toloka_source.emulator import MISSING, Account, Clock, Emulator, Fault
 from toloka_source.tables import resource_run
 
@@ -150,7 +151,9 @@ def add_oddities(account: Account) -> None:
     for name in (None, "", *HARD_NAMES, "\u202e\u05e9\u05dc\u05d5\u05dd", "x" * 100_000):
         project = account.create_project(public_name=name, private_comment=name, assignments_issuing_type=name)
         account.create_training(project["id"], private_name=name)
-    nothing = {field.name.partition("__")[0]: MISSING for endpoint in ENDPOINTS.values() for field in endpoint.schema}
+    nothing = {
+        field.name.partition("__")[0]: MISSING for endpoint in DEFAULT_ENDPOINTS.values() for field in endpoint.schema
+    }
     del nothing["id"], nothing["project_id"]
     project = account.create_project(**nothing)
     account.edit_training(account.create_training("1", **nothing)["id"], project_id=MISSING)
@@ -431,9 +434,9 @@ def test_the_table_of_loads_of_an_older_version_is_taken_over(place: Place) -> N
 def test_columns_types_and_comments(place: Place) -> None:
     place.load()
     names = {schemas.TEXT: "text", schemas.TIMESTAMP: "timestamp with time zone", schemas.INTEGER: "bigint"}
-    names |= {schemas.BOOLEAN: "boolean", DOUBLE: "double precision"}
+    names |= {schemas.BOOLEAN: "boolean", NUMBER: "double precision"}
     if not place.is_postgres:
-        names |= {schemas.TEXT: "varchar", DOUBLE: "double"}
+        names |= {schemas.TEXT: "varchar", NUMBER: "double"}
     query = """
         SELECT table_name, column_name, lower(data_type) AS kind FROM information_schema.columns
         WHERE table_schema = 'toloka_bi' ORDER BY table_name, ordinal_position
@@ -465,7 +468,7 @@ def test_columns_types_and_comments(place: Place) -> None:
 
 def view_comments(place: Place) -> dict[str, str]:
     """Return the comment of each view."""
-    engine = view_sql.ENGINES[place.pipeline.destination.destination_type]
+    engine = engines.ENGINES[place.pipeline.destination.destination_type]
     return {str(name): str(comment) for name, comment in (
         row.values() for row in place.ask(engine.comments.replace("%s", "'toloka_bi'"))
     )}  # fmt: skip
@@ -513,7 +516,7 @@ def test_without_views(place: Place) -> None:
     load(place.pipeline, place.source(), views=False)
     query = "SELECT table_name FROM information_schema.tables WHERE 'toloka' IN (left(table_schema, 6), table_catalog)"
     names = {row["table_name"] for row in place.ask(query)}
-    assert names >= set(ENDPOINTS)
+    assert names >= set(DEFAULT_ENDPOINTS)
     assert names.isdisjoint({"loads", "_toloka_loads"})
 
 

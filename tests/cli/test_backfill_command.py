@@ -48,7 +48,7 @@ def test_backfill(configured: Emulator, capfd: pytest.CaptureFixture[str], comma
     [
         ((*BACKFILL, "--by", "year"), {}, "by = 'year': unknown; use one of day, week, month"),
         ((*BACKFILL, "--workers", "0"), {}, "workers = 0: must be 1 or more"),
-        ((*BACKFILL, "--resources", "pools"), {}, "resources = 'pools': unknown"),
+        ((*BACKFILL, "--resources", "tasks"), {}, "resources = 'tasks': unknown"),
         (BACKFILL, {"TOKEN": ""}, "token = '': is empty"),
         (("backfill", "--start-date", "2999-01-01", "--end-date", "2999-02-01"), {}, "is in the future"),
         ((*BACKFILL[:-1], "2025-12-31"), {}, "end_date = '2025-12-31': must be after"),

@@ -222,7 +222,7 @@ def test_rejected_objects_are_counted(
         (("--start-date", "2999-01-01"), {}, "start_date = '2999-01-01': is in the future"),
         (("--start-date", "2999-01-01", "--end-date", "2999-02-01"), {}, "start_date = '2999-01-01': is in the future"),
         (("--environment", "prod"), {}, "environment = 'prod': unknown; use one of production, sandbox"),
-        (("--resources", "pools"), {}, "resources = 'pools': unknown; use one of projects, trainings"),
+        (("--resources", "tasks"), {}, "resources = 'tasks': unknown; use one of projects, trainings"),
         ((), {"FILTERS": '{"projects": {"x": 1}}'}, "filters.projects = 'x': unknown; projects can be filtered by"),
         ((), {"FILTERS": '{"projects": {"status": "OPEN"}}'}, "filters.projects.status = 'OPEN': unknown; use one of"),
         (("--start-date", "soon"), {}, "start_date = 'soon': not a date; write YYYY-MM-DD"),

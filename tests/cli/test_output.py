@@ -11,7 +11,9 @@ import termios
 import time
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 
+import duckdb
 import pytest
 
 from tests.cli.test_command import PROGRAM, Command, command, configured, table
@@ -66,7 +68,16 @@ def test_a_load_for_machines(
     noon = "2026-03-10T12:00:00Z"
     assert datetime.fromisoformat(noon) == NOON
     read = {"kind": "first", "reason": "there was none before", "window_start": None, "window_end": noon}
-    same = {"rows": 1, "new": 1, "changed": 0, "unchanged": 0, "gone": 0, "is_short": False, **read}
+    same = {
+        "rows": 1,
+        "new": 1,
+        "changed": 0,
+        "unchanged": 0,
+        "gone": 0,
+        "is_short": False,
+        "is_forbidden": False,
+        **read,
+    }
     assert document == {
         "resources": [
             {"name": "projects", "requests": 1, "retries": 0, "rejected": 1, **same},
@@ -236,3 +247,22 @@ def test_lines_of_a_backfill(configured: Emulator, command: Command, capfd: pyte
     messages = [json.loads(line)["message"] for line in err.splitlines()]
     assert "window 20260201_20260301: projects: 1 objects don't fit, see table rejected_items" in messages
     assert [message[:6] for message in messages if message[1:5] == " of "] == ["1 of 3", "2 of 3", "3 of 3", "3 of 3"]
+
+
+def test_a_list_that_may_not_be_read(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
+    configured.account.create("user_bonuses", amount=0.5)
+    configured.fail(Fault.status(403), on="pools", times=None)
+    words = ("load", "--resources", "user_bonuses,pools", "--progress", "off")
+    assert command(*words) == 1
+    out, err = capfd.readouterr()
+    assert "pools: nothing, as the token may not read it" in out
+    assert "toloka_bi.bonuses" in out
+    assert bare(err).splitlines()[-1].startswith("error: pools: the token may not read it, the other lists were loaded")
+    assert command(*words, "--skip-forbidden") == 0
+    with duckdb.connect("toloka.duckdb", read_only=True) as connection:
+        assert connection.sql("SELECT amount FROM toloka_bi.bonuses").fetchall() == [(Decimal("0.5"),)]
+        log = "SELECT resource, status, error FROM toloka_bi.loads ORDER BY loaded_at, resource DESC LIMIT 2"
+        assert connection.sql(log).fetchall() == [
+            ("user_bonuses", "ok", None),
+            ("pools", "failed", "the token may not read the list"),
+        ]

@@ -49,7 +49,7 @@ def test_it_loads(configured: Emulator) -> None:
     assert (run.returncode, run.stderr) == (0, "")
     assert [[row[0], row[2]] for row in table(run.stdout)] == [["projects", "1"]]
     assert "Look at it: uv run duckdb -readonly toloka.duckdb -c" in run.stdout
-    assert script("--resources", "pools").returncode == 2
+    assert script("--resources", "tasks").returncode == 2
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.test_command import SCRIPT, configured
 from tests.conftest import bare
-from toloka_source import ENDPOINTS
+from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.cli import main
 from toloka_source.cli.options import RESOURCES
 from toloka_source.emulator import Emulator
@@ -46,7 +46,7 @@ def test_help_is_there_at_once(words: list[str]) -> None:
 
 
 def test_help_names_the_resources_that_there_are() -> None:
-    assert tuple(ENDPOINTS) == RESOURCES
+    assert tuple(DEFAULT_ENDPOINTS) == RESOURCES
 
 
 def test_version(capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,12 @@ import pytest
 from tests.conftest import assert_tables_equal_account
 from tests.dagster.conftest import TOKEN, Engine, failure, materialized
 from toloka_source import ENDPOINTS, load
+from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
 pytest_plugins = ["tests.postgres"]
 
-CHECKS = {(table, name) for table in ENDPOINTS for name in ("ids", "rejected_items")}
+CHECKS = {(table, name) for table in DEFAULT_ENDPOINTS for name in ("ids", "rejected_items")}
 
 
 def fill(account: Account) -> None:
@@ -40,7 +41,7 @@ def test_a_second_run_in_the_same_process_brings_only_the_changes(engine: Engine
     first = engine.run()
     assert first.success
     assert_tables_equal_account(engine.warehouse)
-    assert [materialized(first, name)[0]["rows"] for name in ENDPOINTS] == [5, 5]
+    assert [materialized(first, name)[0]["rows"] for name in DEFAULT_ENDPOINTS] == [5, 5]
     assert materialized(first, "projects")[0]["window_start"] == "everything"
 
     account.clock.advance(hours=1)
@@ -51,7 +52,7 @@ def test_a_second_run_in_the_same_process_brings_only_the_changes(engine: Engine
     second = engine.run()
     assert second.success
     assert_tables_equal_account(engine.warehouse)
-    assert [materialized(second, name)[0]["rows"] for name in ENDPOINTS] == [1, 2]
+    assert [materialized(second, name)[0]["rows"] for name in DEFAULT_ENDPOINTS] == [1, 2]
     of_trainings = materialized(second, "trainings")[0]
     assert of_trainings["window_end"] == account.clock.now().timestamp()
     counts = ("kind", "new", "changed", "unchanged", "gone")
@@ -69,7 +70,7 @@ def test_an_empty_window_is_a_success_with_no_rows(engine: Engine) -> None:
     engine.api.account.clock.advance(hours=1)
     result = engine.run()
     assert result.success
-    assert [materialized(result, name)[0]["rows"] for name in ENDPOINTS] == [0, 0]
+    assert [materialized(result, name)[0]["rows"] for name in DEFAULT_ENDPOINTS] == [0, 0]
 
 
 def test_an_empty_account_is_a_success_with_empty_tables(engine: Engine) -> None:

@@ -68,6 +68,7 @@ def test_they_are_valid_without_a_token_or_a_network_and_leave_nothing_behind(tm
         ("TOLOKA_BACKFILL_START", "spring", "TOLOKA_BACKFILL_START = 'spring': not a date"),
         ("TOLOKA_FRESH_HOURS", "soon", "TOLOKA_FRESH_HOURS = 'soon': must be a number of hours, more than 0"),
         ("TOLOKA_SCHEDULE", "hourly", "invalid cron schedule 'hourly'"),
+        ("TOLOKA_RESOURCES", "tasks", "resources = 'tasks': unknown; use one of projects"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(tmp_path: Path, name: str, value: str, said: str) -> None:
@@ -105,6 +106,13 @@ def test_settings_are_environment_variables(monkeypatch: pytest.MonkeyPatch) -> 
     specs = list(module.tables.specs)
     assert {spec.freshness_policy for spec in specs} == {dg.FreshnessPolicy.time_window(timedelta(hours=36))}
     assert {spec.metadata["dagster/table_name"] for spec in specs} == {"raw_toloka.projects", "raw_toloka.trainings"}
+
+
+def test_other_lists_are_assets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLOKA_RESOURCES", "pools,skills")
+    module = load_definitions()
+    assert {spec.key.to_user_string() for spec in module.tables.specs} == {"toloka/pools", "toloka/skills"}
+    assert {spec.asset_key.to_user_string() for spec in module.checks.check_specs} == {"toloka/pools", "toloka/skills"}
 
 
 def test_a_table_is_loaded_by_one_run_at_a_time() -> None:

@@ -15,8 +15,10 @@ import pyarrow as pa
 from tests.api.test_faults import fault_table
 from tests.docs.messages import messages
 from toloka_source import ENDPOINTS, errors, toloka
-from toloka_source.bi.view_schemas import DOUBLE, VIEWS
-from toloka_source.catalog import schemas
+from toloka_source.bi.list_views import list_views
+from toloka_source.bi.view_schemas import VIEWS
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
+from toloka_source.catalog.filters import COMPARISONS
 from toloka_source.cli.options import command_parser
 from toloka_source.errors import ConfigurationError
 
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "toloka_source"
 
 TABLES: Mapping[str, pa.Schema] = {
-    **{name: endpoint.schema for name, endpoint in ENDPOINTS.items()},
+    **{name: endpoint.schema for name, endpoint in DEFAULT_ENDPOINTS.items()},
     "rejected_items": schemas.REJECTED_ITEMS,
     "gone_items": schemas.GONE_ITEMS,
     "a history": schemas.VERSION,
@@ -35,7 +37,8 @@ TYPE_NAMES = {
     schemas.TIMESTAMP: "timestamp",
     schemas.INTEGER: "bigint",
     schemas.BOOLEAN: "boolean",
-    DOUBLE: "double",
+    schemas.NUMBER: "double",
+    schemas.MONEY: "decimal",
 }
 
 
@@ -59,6 +62,37 @@ def _column(field: pa.Field) -> tuple[str, str, str]:
 def view(name: str) -> str:
     """Return what a view is, and its columns."""
     return f"{schemas.description(VIEWS[name])}.\n\n{columns(VIEWS[name])}"
+
+
+def lists() -> str:
+    """Return the lists of the API, and what is asked of each."""
+    rows = (
+        (
+            f"`{name}`",
+            "yes" if one.is_default else "",
+            ", then ".join(f"`{cursor.name}`" for cursor in one.cursors) or "nothing: it is read whole each time",
+            "yes" if one.can_be_deleted else "",
+            f"{one.page_size:,}",
+            f"`/{one.path}`",
+        )
+        for name, one in ENDPOINTS.items()
+    )
+    titles = ("name", "unless others are asked for", "what tells of new objects", "can be deleted", "in a page", "path")
+    return table(titles, rows)
+
+
+def further_tables() -> str:
+    """Return the columns of those lists that have to be asked for."""
+    names = ENDPOINTS.keys() - DEFAULT_ENDPOINTS.keys()
+    return "\n\n".join(f"## `{name}`\n\n{columns(ENDPOINTS[name].schema)}" for name in ENDPOINTS if name in names)
+
+
+def further_views() -> str:
+    """Return the views of those lists, and their columns."""
+    return "\n\n".join(
+        f"## The view {name}\n\n{schemas.description(one.schema)}; of the table `{one.table}`.\n\n{columns(one.schema)}"
+        for name, one in list_views().items()
+    )
 
 
 def subcommands() -> str:
@@ -114,12 +148,11 @@ def filters() -> str:
 def _filters(name: str) -> Iterator[tuple[str, str, str]]:
     seen: dict[str, list[str]] = {}
     takes: dict[str, str] = {}
-    for filter_, check in ENDPOINTS[name].filters.items():
-        field, _, comparison = filter_.rpartition("_")
-        field = field if comparison in ("gt", "gte", "lt", "lte") else filter_
+    for filter_, what in ENDPOINTS[name].filters.items():
+        field = what.field if what.comparison in COMPARISONS else filter_
         seen.setdefault(field, []).append(f"`{filter_}`")
         try:
-            check("", "")
+            what.check("", "")
         except ConfigurationError as error:
             takes[field] = re.sub(r"^(unknown; use|must be|not) ", "", error.remedy)
     for field, names in seen.items():
@@ -165,6 +198,9 @@ def sessions() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     **{f"columns of {name}": partial(columns, schema) for name, schema in TABLES.items()},
     **{f"columns of view {name}": partial(view, name) for name in VIEWS},
+    "lists": lists,
+    "further tables": further_tables,
+    "further views": further_views,
     "subcommands": subcommands,
     **{f"options of {name}": partial(options, name) for name in ("load", "backfill", "emulator")},
     "arguments of the source": arguments,

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import dlt
 
 from tests.docs.parts import TYPE_NAMES
-from toloka_source import ENDPOINTS, toloka
-from toloka_source.catalog import schemas
+from toloka_source import toloka
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account, Emulator
 
 FILE = Path(__file__).parents[2] / "docs" / "pictures" / "schema.svg"
@@ -33,7 +33,7 @@ _CHANGES = {
 def is_stale() -> bool:
     """Tell whether the picture has other tables, columns, types or references than the code."""
     text = FILE.read_text() if FILE.exists() else ""
-    references = sum(schemas.refers_to(field) is not None for one in ENDPOINTS.values() for field in one.schema)
+    references = sum(schemas.refers_to(field) is not None for one in DEFAULT_ENDPOINTS.values() for field in one.schema)
     return _shown(text) != _expected() or text.count('class="edge"') != references
 
 
@@ -43,7 +43,7 @@ def _shown(text: str) -> dict[str, list[str]]:
     words: list[str] = []
     for found in findall(r"<text [^>]*>(.*?)</text>", text):
         word = unescape(found).strip()
-        if word in ENDPOINTS:
+        if word in DEFAULT_ENDPOINTS:
             words = tables.setdefault(word, [])
         elif word not in ("", "NN"):
             words.append(word)
@@ -52,7 +52,7 @@ def _shown(text: str) -> dict[str, list[str]]:
 
 def _expected() -> dict[str, list[str]]:
     tables = {}
-    for name, endpoint in ENDPOINTS.items():
+    for name, endpoint in DEFAULT_ENDPOINTS.items():
         kinds = ["json" if schemas.is_json(field) else _TYPES[field.type] for field in endpoint.schema]
         columns = [*zip(endpoint.schema.names, kinds, strict=True), ("_dlt_load_id", "text")]
         tables[name] = [word for column in columns for word in column]

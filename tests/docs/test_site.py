@@ -15,8 +15,9 @@ from tests.bi.test_connections import ROLE
 from tests.docs import schema_picture
 from tests.docs.pages import DOCS, ROOT, blocks, current, parts_of, texts
 from tests.docs.parts import PARTS
-from toloka_source import ENDPOINTS, errors
+from toloka_source import errors
 from toloka_source.bi.view_schemas import VIEWS
+from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.cli.options import command_parser
 from toloka_source.emulator import Emulator
 
@@ -71,7 +72,7 @@ def test_every_error_is_in_the_tree() -> None:
 
 
 def test_the_readme_has_each_table_and_view() -> None:
-    for one in (*ENDPOINTS, "rejected_items", *VIEWS):
+    for one in (*DEFAULT_ENDPOINTS, "rejected_items", *VIEWS):
         assert f"| `{one}` |" in README.read_text()
 
 

@@ -1,4 +1,4 @@
-"""The emulator's two lists: parameters, answers, errors and the server around them."""
+"""The emulator: parameters, answers, errors and the server around them."""
 
 import gc
 import gzip
@@ -304,7 +304,7 @@ def test_a_token_without_rights_is_403() -> None:
 
 
 def test_other_paths_and_methods(api: Emulator) -> None:
-    for path in ("pools", "projects/", "projects/1", ""):
+    for path in ("assignments", "projects/", "projects/1", ""):
         response = get(api, path)
         assert (response.status_code, response.json()["code"]) == (404, "NOT_FOUND")
     outside = requests.get(api.base_url.removesuffix("/api/v1") + "/projects", headers=HEADERS, timeout=10)

@@ -65,6 +65,20 @@ def test_the_account_lives_if_asked_to() -> None:
         assert found
 
 
+def test_all_lists_live_if_asked_to() -> None:
+    with running("--projects", "5", "--all-lists", "--activity", "0.01") as (_, lines):
+        assert lines[1].startswith("5 projects, 3 trainings, 10 pools, 20 bonuses, 15 skills held, 3 restrictions, ")
+        url = lines[0].split()[-1]
+        happened = {"user-bonuses": 20, "operations": 15, "pools": 10}
+        deadline = time.monotonic() + 10
+        while happened and time.monotonic() < deadline:
+            for path, before in list(happened.items()):
+                answer = requests.get(f"{url}/{path}?limit=300", headers={"Authorization": "OAuth x"}, timeout=10)
+                if len(answer.json()["items"]) > before:
+                    del happened[path]
+        assert not happened
+
+
 def test_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -61,7 +61,7 @@ def test_several_faults(api: Emulator) -> None:
     api.clear_faults()
     assert statuses(api, 1, "trainings") == [200]
     with pytest.raises(ValueError, match="there is no list"):
-        api.fail(Fault.status(500), on="pools")
+        api.fail(Fault.status(500), on="assignments")
 
 
 def test_an_error_in_the_apis_form(api: Emulator) -> None:

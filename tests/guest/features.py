@@ -10,7 +10,7 @@ from dlt.extract import DltSource
 
 from tests.conftest import expected_rows
 from toloka_source import ENDPOINTS
-from toloka_source.catalog import schemas
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account
 
 Do = Callable[..., Any]
@@ -45,7 +45,7 @@ def table_of(pipeline: dlt.Pipeline, table: str, where: str = "true", schema: st
 
 def assert_equal(pipeline: dlt.Pipeline, account: Account, tables: Mapping[str, str] | None = None) -> None:
     """Compare tables with the account, field by field."""
-    for name, endpoint in ENDPOINTS.items():
+    for name, endpoint in DEFAULT_ENDPOINTS.items():
         table = (tables or {}).get(name, name)
         assert table_of(pipeline, table, schema=name) == expected_rows(getattr(account, name), endpoint.schema)
 

@@ -11,6 +11,7 @@ from dlt.extract import DltSource
 from tests.conftest import NOON, Warehouse, expected_rows, happen
 from tests.guest.features import Do, ask, assert_equal, each, merged_by, table_of, with_length
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
+from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator
 from toloka_source.tables import batches
 
@@ -81,7 +82,7 @@ def test_scd2_keeps_a_row_of_each_version(
             source = warehouse.source()
             each(source, write_disposition=merged_by("scd2"))
         do(warehouse.pipeline, source)
-        for name, endpoint in ENDPOINTS.items():
+        for name, endpoint in DEFAULT_ENDPOINTS.items():
             current = table_of(warehouse.pipeline, name, "_dlt_valid_to IS NULL", name)
             assert current == expected_rows(getattr(account, name), endpoint.schema)
         if number == 2:

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,8 @@ def assert_right(database: str, account: Account, **bounds: str) -> None:
         cursor.execute("SET timezone TO 'UTC'")
         for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
             endpoint = ENDPOINTS[name]
-            expected = [item for item in objects if not bounds or is_within(item, endpoint.cursors, **bounds)]
+            cursors = [cursor.name for cursor in endpoint.cursors]
+            expected = [item for item in objects if not bounds or is_within(item, cursors, **bounds)]
             assert expected
             columns = ", ".join(endpoint.schema.names)
             cursor.execute(f"SELECT {columns} FROM toloka_data.{name} ORDER BY length(id), id")  # noqa: S608
@@ -138,7 +139,7 @@ def assert_right(database: str, account: Account, **bounds: str) -> None:
             assert found == expected_rows(expected, endpoint.schema)
 
 
-def is_within(item: Mapping[str, Any], cursors: tuple[str, ...], start: str, end: str) -> bool:
+def is_within(item: Mapping[str, Any], cursors: Sequence[str], start: str, end: str) -> bool:
     """Tell whether an object was created, or started, after the start and no later than the end."""
     return any(item.get(cursor) and start < item[cursor] <= end for cursor in cursors)
 

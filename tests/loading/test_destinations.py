@@ -21,7 +21,7 @@ from pyarrow.parquet import read_metadata
 
 from tests.conftest import Warehouse, assert_tables_equal_account, fill
 from toloka_source import ENDPOINTS
-from toloka_source.catalog import schemas
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Clock, Emulator
 
 pytest_plugins = ["tests.postgres"]
@@ -304,7 +304,7 @@ def test_an_empty_account_gets_its_tables(attach: Attach, kind: str, clock: Cloc
     store = attach()
     assert loaded(store) == [0, 0]
     names = dict(zip((schemas.TEXT, schemas.TIMESTAMP, schemas.INTEGER, schemas.BOOLEAN), TYPES[kind], strict=False))
-    for table, endpoint in ENDPOINTS.items():
+    for table, endpoint in DEFAULT_ENDPOINTS.items():
         assert store.rows(table) == []
         columns = {
             field.name: TYPES[kind][-1] if schemas.is_json(field) else names[field.type] for field in endpoint.schema

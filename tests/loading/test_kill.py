@@ -17,7 +17,7 @@ import pytest
 from tests.amounts import amount
 from tests.conftest import NOON, expected_rows
 from toloka_source import ENDPOINTS
-from toloka_source.catalog import schemas
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 SERVER = Path(__file__).with_name("killed.py")
@@ -109,8 +109,10 @@ class Runs:
         with duckdb.connect(self.folder / "toloka.duckdb", read_only=True) as connection:
             if not connection.sql("FROM duckdb_tables()").fetchone():
                 return {}
-            there = {name: set(self.api.account.ids(name)) for name in ENDPOINTS}
-            return {name: [row for row in rows(connection, name) if row["id"] in there[name]] for name in ENDPOINTS}
+            there = {name: set(self.api.account.ids(name)) for name in DEFAULT_ENDPOINTS}
+            return {
+                name: [row for row in rows(connection, name) if row["id"] in there[name]] for name in DEFAULT_ENDPOINTS
+            }
 
     def assert_right(self) -> None:
         """Run once more; then the tables equal the account, and nothing is left to load."""
@@ -118,7 +120,7 @@ class Runs:
         assert answer["code"] == 0, (self.folder / "output.txt").read_text()
         assert self.tables() == self.account()
         with duckdb.connect(self.folder / "toloka.duckdb", read_only=True) as connection:
-            for name in ENDPOINTS:
+            for name in DEFAULT_ENDPOINTS:
                 assert_history(connection, name, set(self.api.account.ids(name)))
         assert {path.name for path in self.folder.iterdir()} == {"toloka.duckdb", "dlt", "output.txt", "steps.txt"}
         assert list((self.folder / "dlt" / "pipelines" / "toloka").glob("toloka-*")) == []

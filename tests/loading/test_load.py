@@ -17,7 +17,8 @@ from dlt.common.versioned_state import decompress_state
 
 from tests.amounts import each_once
 from tests.conftest import NOON, Warehouse, assert_tables_equal_account, bare, fill, happen, held
-from toloka_source import ENDPOINTS, errors, load
+from toloka_source import errors, load
+from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
 SCRIPT = Path(__file__).parents[2] / "pipelines" / "toloka_pipeline.py"
@@ -495,7 +496,7 @@ def dump(file: str) -> tuple[list[Any], ...]:
         connection.execute("SET TimeZone = 'UTC'")
         tables = [
             connection.execute(f"SELECT CAST({of_dlt} AS VARCHAR) FROM toloka_data.{name} ORDER BY id").fetchall()  # noqa: S608
-            for name in ENDPOINTS
+            for name in DEFAULT_ENDPOINTS
         ]
         states = connection.execute("SELECT state FROM toloka_data._dlt_pipeline_state ORDER BY version").fetchall()
     sources = [decompress_state(state)["sources"] for (state,) in states]
@@ -516,7 +517,7 @@ def test_the_zone_of_the_machine_changes_nothing(clock: Clock, own_folder: Path,
                 out, err = start(folder=folder, **variables).communicate()
                 assert err == ""
                 cells = [line.split() for line in out.splitlines()]
-                assert [[row[0], row[2]] for row in cells if row and row[0] in ENDPOINTS] == [
+                assert [[row[0], row[2]] for row in cells if row and row[0] in DEFAULT_ENDPOINTS] == [
                     ["projects", f"{rows[0]}"],
                     ["trainings", f"{rows[1]}"],
                 ]

@@ -22,7 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.amounts import amount
 from tests.conftest import Warehouse, expected_rows
-from toloka_source import ENDPOINTS, LoadReport, TolokaError, load, source
+from toloka_source import LoadReport, TolokaError, load, source
+from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.tables import full_scans
 
@@ -124,10 +125,15 @@ class History(RuleBasedStateMachine):
         self.clock.advance(seconds=LAG + 1)
         self.load([], None)
         self.is_at_rest = True
-        for name, endpoint in ENDPOINTS.items():
+        for name, endpoint in DEFAULT_ENDPOINTS.items():
             for row, item in zip(self.warehouse.rows(name), getattr(self.account, name), strict=True):
                 (expected,) = expected_rows([item], endpoint.schema)
-                self.check(all(row[column] == expected[column] for column in ("id", *endpoint.cursors)))
+                self.check(
+                    all(
+                        row[column] == expected[column]
+                        for column in ("id", *(cursor.name for cursor in endpoint.cursors))
+                    )
+                )
                 self.check(
                     row in [expected_rows([version], endpoint.schema)[0] for version in self.versions[name, item["id"]]]
                 )
@@ -145,7 +151,7 @@ class History(RuleBasedStateMachine):
     def read_everything_again(self) -> None:
         """Read everything while nothing happens: the tables equal the account."""
         self.load([], 0.0)
-        for name, endpoint in ENDPOINTS.items():
+        for name, endpoint in DEFAULT_ENDPOINTS.items():
             objects = getattr(self.account, name)
             self.check(self.warehouse.rows(name) == expected_rows(objects, endpoint.schema))
             for item in objects:
@@ -210,7 +216,7 @@ class History(RuleBasedStateMachine):
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pages of three objects, so that few objects fill several, and no second tries."""
-    small = {name: replace(endpoint, page_size=3) for name, endpoint in ENDPOINTS.items()}
+    small = {name: replace(endpoint, page_size=3) for name, endpoint in DEFAULT_ENDPOINTS.items()}
     monkeypatch.setattr(source, "ENDPOINTS", MappingProxyType(small))
     monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
 

@@ -2,6 +2,8 @@
 
 import operator
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, cast
@@ -12,10 +14,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from toloka_source.api.client import Client, Page
-from toloka_source.catalog.endpoints import COMPARISONS, ENDPOINTS, PROJECTS, TRAININGS, Endpoint
+from toloka_source.catalog import ENDPOINTS, Endpoint
+from toloka_source.catalog.endpoint import Cursor, Ids
+from toloka_source.catalog.endpoints import PROJECTS, TRAININGS
+from toloka_source.catalog.filters import COMPARISONS
 from toloka_source.errors import ProtocolError
-from toloka_source.scan.lanes import lanes, narrow
-from toloka_source.scan.pages import read_pages
+from toloka_source.scan.lanes import do_overlap, lanes, narrow
+from toloka_source.scan.pages import read_pages, scan
 from toloka_source.times import format_time
 from toloka_source.window import Window
 
@@ -69,10 +74,67 @@ def test_lanes_cover_the_window_and_do_not_overlap(
     assert sum(found) <= 1
     # every object has been created, and nothing starts before it is
     assume("created" in item and item.get("last_started", item["created"]) >= item["created"])
-    times = [item[cursor] for cursor in endpoint.cursors if cursor in item]
+    times = [item[cursor.name] for cursor in endpoint.cursors if cursor.name in item]
     is_in_window = any((start is None or time > start) and (end is None or time <= end) for time in times)
     # what was created later belongs to a later window, and so does all that happened to it
     assert any(found) == (is_in_window and is_match(item, filters))
+
+
+@st.composite
+def made_up_lists(draw: st.DrawFn) -> tuple[Endpoint, dict[str, Any]]:
+    """Return a list with 0 to 6 cursors, and an object of it."""
+    names = [f"time{number}" for number in range(draw(st.integers(0, 6)))]
+    cursors = tuple(Cursor(name, is_never_null=draw(st.booleans())) for name in names)
+    item = {cursor.name: draw(moments) for cursor in cursors if cursor.is_never_null or draw(st.booleans())}
+    if names and names[0] in item:  # no time of an object is before it came to be
+        item[names[0]] = min(item.values())
+    return replace(PROJECTS, cursors=cursors), item
+
+
+@given(made_up_lists(), st.none() | bounds, st.none() | bounds)
+def test_lanes_of_any_cursors_cover_the_window(
+    made_up: tuple[Endpoint, dict[str, Any]], start: datetime | None, end: datetime | None
+) -> None:
+    endpoint, item = made_up
+    found = sum(is_match(item, query) for query in lanes(endpoint, Window(start, end), {}))
+    assert found <= 1 or do_overlap(endpoint)
+    times = [item[cursor.name] for cursor in endpoint.cursors if cursor.name in item]
+    if not endpoint.cursors:
+        assert found == 1
+    elif start is None:
+        # all that was there at the end, which a list can't tell whose objects may lack the time at which they came
+        assert found == (end is None or not endpoint.cursors[0].is_never_null or min(times) <= end)
+    else:
+        first = [item[cursor.name] for cursor in endpoint.cursors[:1] if cursor.is_never_null]
+        is_later = end is not None and any(time > end for time in first)
+        assert bool(found) == (not is_later and any(time > start and (end is None or time <= end) for time in times))
+
+
+def test_what_is_in_several_lanes_comes_once() -> None:
+    cursors = (Cursor("created", is_never_null=True), Cursor("opened"), Cursor("closed"))
+    pages = [([b'"1"', b'"2"'], False), ([b'"3"', b'"4"'], False), ([b'"4"', b'"5"', b"null"], False)]
+    client = cast("Client", _Pages(pages))
+    found = scan(client, replace(PROJECTS, cursors=cursors), Window(START), {})
+    assert [bytes(item["id"]) for page in found for item in page.items] == [
+        *(b'"1"', b'"2"', b'"3"', b'"4"', b'"5"', b"null")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids_", "is_in_order"),
+    [
+        ("object_id", ["643933af08583e0a19c2167e", "643933af08583e0a19c2167f"], True),
+        ("object_id", ["643933af08583e0a19c2167f", "643933af08583e0a19c2167e"], False),
+        ("object_id", ["643933af08583e0a19c2167f", "700000000000000000000000"], True),
+        ("uuid", ["f7700135-c34a-4df0-ae55-d44081dea432", "07700135-c34a-4df0-ae55-d44081dea432"], True),
+        ("mixed", ["f7700135-c34a-4df0-ae55-d44081dea432", "643933af08583e0a19c2167e", "9", "10"], True),
+        ("mixed", ["643933af08583e0a19c2167e", "9", "643933af08583e0a19c2167e"], False),
+    ],
+)
+def test_ids_of_each_kind_are_in_their_own_order(kind: Ids, ids_: list[str], *, is_in_order: bool) -> None:
+    client = cast("Client", _Pages([(_json(ids_), False)]))
+    with nullcontext() if is_in_order else pytest.raises(ProtocolError, match="came after"):
+        list(read_pages(client, replace(PROJECTS, ids=kind), {}, workers=4))
 
 
 @given(item=items, endpoint=st.sampled_from([PROJECTS, TRAININGS]), filters=queries())
@@ -161,4 +223,4 @@ def test_a_page_that_breaks_the_rules_is_not_handed_on() -> None:
 
 def test_every_list_has_cursors_that_its_filters_know() -> None:
     for endpoint in ENDPOINTS.values():
-        assert {f"{cursor}_{how}" for cursor in endpoint.cursors for how in COMPARISONS} <= set(endpoint.filters)
+        assert {f"{cursor.name}_{how}" for cursor in endpoint.cursors for how in COMPARISONS} <= set(endpoint.filters)

@@ -6,10 +6,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.superset.superset_server import FILES
-from toloka_source.bi.view_schemas import DOUBLE, VIEWS
-from toloka_source.catalog.schemas import BOOLEAN, INTEGER, TEXT, TIMESTAMP
+from toloka_source.bi.view_schemas import VIEWS
+from toloka_source.catalog.schemas import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP
 
-TYPES = {TEXT: "VARCHAR", TIMESTAMP: "TIMESTAMPTZ", INTEGER: "BIGINT", BOOLEAN: "BOOLEAN", DOUBLE: "DOUBLE PRECISION"}
+TYPES = {TEXT: "VARCHAR", TIMESTAMP: "TIMESTAMPTZ", INTEGER: "BIGINT", BOOLEAN: "BOOLEAN", NUMBER: "DOUBLE PRECISION"}
 MORE = {"quality_rules": {"owner_id", "created_at"}}
 """What a dataset's own query joins."""
 

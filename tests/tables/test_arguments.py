@@ -46,7 +46,14 @@ def test_configuration_from_the_environment(api: Emulator, monkeypatch: pytest.M
         ),
         ({"start_date": 5}, "start_date = 5: not a date"),
         ({"start_date": "2026-02-02", "end_date": "2026-02-02"}, "end_date = '2026-02-02': must be after start_date"),
-        ({"filters": {"pools": {}}}, "use one of projects, trainings"),
+        ({"filters": {"tasks": {}}}, "use one of projects, trainings, pools"),
+        ({"resources": ["tasks"]}, "resources = 'tasks': unknown; use one of projects, trainings, pools"),
+        ({"resources": []}, "resources = []: must be a list of names, or all"),
+        ({"resources": 5}, "resources = 5: must be a list of names, or all"),
+        (
+            {"resources": ["webhook_subscriptions"], "end_date": "2026-01-01"},
+            "resources = 'webhook_subscriptions': no time to select by",
+        ),
         ({"filters": {"projects": {"state": "OPEN"}}}, "'state': unknown; projects can be filtered by status, owner"),
         ({"filters": {"projects": {"limit": 5}}}, "'limit': unknown"),
         ({"filters": {"trainings": {"status": "ACTIVE"}}}, "use one of OPEN, CLOSED, LOCKED, ARCHIVED"),
@@ -125,7 +132,7 @@ def test_a_type_checker_sees_what_is_wrong(api: Emulator) -> None:
     with pytest.raises(errors.ConfigurationError):
         build(start_date=5)  # type: ignore[arg-type]
     with pytest.raises(errors.ConfigurationError):
-        build(filters={"pools": {}})  # type: ignore[arg-type]
+        build(filters={"tasks": {}})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -99,3 +100,28 @@ def test_bytes_that_are_no_unicode_are_rejected_whole() -> None:
     table, rejected = to_table(msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]]), schemas.PROJECTS)
     assert table.num_rows == 0
     assert [misfit.field for misfit in rejected] == ["public_name", "metadata", "new"]
+
+
+@given(st.decimals(-(10**20), 10**20, places=12), st.floats(0, 10_000))
+def test_money_is_exact_to_a_billionth(amount: Decimal, reward: float) -> None:
+    raw = {"id": b'"1"', "amount": str(amount).encode()}
+    item = {name: msgspec.Raw(value) for name, value in raw.items()}
+    (bonus,) = to_table([item], schemas.USER_BONUSES)[0].to_pylist()
+    assert abs(bonus["amount"] - amount) <= Decimal("0.0000000005")
+    pool = decode([{"id": "1", "reward_per_assignment": reward}])
+    (row,) = to_table(pool, schemas.POOLS)[0].to_pylist()
+    assert float(row["reward_per_assignment"]) == pytest.approx(reward, abs=1e-9)
+
+
+def test_sums_of_money_are_what_they_look_like() -> None:
+    items = decode([{"id": str(number), "amount": 0.07} for number in range(1000)])
+    table, rejected = to_table(items, schemas.USER_BONUSES)
+    assert not rejected
+    assert sum(table["amount"].to_pylist()) == Decimal(70)
+
+
+@pytest.mark.parametrize("amount", [b"true", b'"NaN"', b'"Infinity"', b"[1]", b"1e400", b"1e30", b'"a lot"'])
+def test_what_is_no_amount_is_rejected(amount: bytes) -> None:
+    item = {"id": msgspec.Raw(b'"1"'), "amount": msgspec.Raw(amount)}
+    _, (misfit,) = to_table([item], schemas.USER_BONUSES)
+    assert (misfit.field, misfit.id) == ("amount", '"1"')

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tests.amounts import amount
 from tests.bi.views_place import Place
 from tests.conftest import NOON, expected_rows
-from toloka_source import ENDPOINTS, load, toloka
-from toloka_source.catalog import schemas
+from toloka_source import load, toloka
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 pytest_plugins = ["tests.postgres"]
@@ -107,7 +107,7 @@ def stored(place: Place, table: str, schema: pa.Schema) -> list[Row]:
 
 def assert_is_right(place: Place, model: Model, *, is_whole: bool) -> None:
     """Compare the tables with the model."""
-    for resource, endpoint in ENDPOINTS.items():
+    for resource, endpoint in DEFAULT_ENDPOINTS.items():
         found = stored(place, f"{resource}_history", pa.schema([*endpoint.schema, *schemas.VERSION]))
         expected = [
             row | {name: version[name] for name in schemas.VERSION.names}
@@ -177,7 +177,7 @@ class World:
 
     def load(self, *, is_whole: bool) -> None:
         """Load, and compare."""
-        for resource in ENDPOINTS:
+        for resource in DEFAULT_ENDPOINTS:
             self.model.run(resource, self.clock.now(), is_whole=is_whole)
         load(self.place.pipeline, self.place.source(history=True, rescan_after_hours=0 if is_whole else float("inf")))
         assert_is_right(self.place, self.model, is_whole=is_whole)

@@ -11,7 +11,7 @@ from dlt.common.schema.typing import C_DLT_LOAD_ID
 
 from tests.conftest import NOON, Warehouse, assert_tables_equal_account
 from toloka_source import ENDPOINTS, toloka
-from toloka_source.catalog import schemas
+from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import MISSING, Account, Clock, Emulator
 
 
@@ -19,7 +19,7 @@ from toloka_source.emulator import MISSING, Account, Clock, Emulator
 def large(api: Emulator, warehouse: Warehouse, clock: Clock) -> Warehouse:
     """Return an account of 1,200 projects and 900 trainings with many ties and gaps."""
     lifelike = Account.lifelike(projects=1_200, trainings=900, clock=clock)
-    for name in ENDPOINTS:
+    for name in DEFAULT_ENDPOINTS:
         for number, item in enumerate(getattr(lifelike, name)):
             if number % 3 == 0:
                 item["created"] = "2025-07-01T00:00:00.123"
@@ -127,7 +127,7 @@ def test_neighbouring_backfills_cover_their_union(large: Warehouse) -> None:
             for time in times
         )
 
-    for name in ENDPOINTS:
+    for name in DEFAULT_ENDPOINTS:
         expected = {item["id"] for item in getattr(account, name) if is_covered(item)}
         assert {row["id"] for row in large.rows(name)} == expected
         assert large.count(name) == len(expected)

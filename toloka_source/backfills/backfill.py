@@ -1,17 +1,17 @@
 """Many windows, loaded one beside the other."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from toloka_source._dlt import DUCKDB
 from toloka_source.backfills.load_window import check_pipeline_name, known_destination, window_source
 from toloka_source.backfills.workers import results
 from toloka_source.bi.view_sql import check_views
-from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.errors import BackfillError, ConfigurationError
 from toloka_source.loading.beside_readers import check_timeout
 from toloka_source.report import LoadReport
+from toloka_source.settings import Resources
 from toloka_source.source import toloka
 from toloka_source.times import check_is_past
 from toloka_source.unknown_settings import warn_of_unknown_settings
@@ -24,7 +24,7 @@ def backfill(
     windows: Iterable[Window],
     destination: Any,  # noqa: ANN401 - the name of a dlt destination, or one
     dataset: str = "toloka_data",
-    resources: Sequence[str] = tuple(ENDPOINTS),
+    resources: Resources | None = None,
     *,
     workers: int = 4,
     pipeline_name: str = toloka.name,
@@ -44,7 +44,7 @@ def backfill(
         windows: What to load, as `split_windows` returns them.
         destination: The name of a dlt destination, or one that can be pickled.
         dataset: The dataset, or schema, of the tables.
-        resources: Which to load.
+        resources: As in `load_window`.
         workers: How many windows are loaded at once.
         pipeline_name: As in `load_window`.
         views: As in `load`.

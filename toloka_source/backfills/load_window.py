@@ -8,7 +8,7 @@ It bears the name of the regular pipeline, by which dlt finds the configuration,
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
@@ -29,17 +29,18 @@ from toloka_source._dlt import POSTGRES, PostgresLocked, copied, drop_staging, f
 from toloka_source.backfills.windows import window_name
 from toloka_source.bi.view_sql import check_views
 from toloka_source.bi.views import publish as publish_views
-from toloka_source.catalog.endpoints import ENDPOINTS
 from toloka_source.destinations.failures import translated
 from toloka_source.destinations.place import check_names
 from toloka_source.destinations.secrets import check_credentials, without_secrets
-from toloka_source.errors import ConfigurationError, DestinationLockedError, check_choice
+from toloka_source.errors import ConfigurationError, DestinationLockedError
 from toloka_source.loading.beside_readers import BesideReaders
 from toloka_source.loading.failures_noted import failures_noted
 from toloka_source.loading.lock import locked
 from toloka_source.loading.reports import resource_reports
 from toloka_source.report import LoadReport, ResourceReport
+from toloka_source.settings import Resources
 from toloka_source.source import toloka
+from toloka_source.tables.forbidden import others_loaded
 from toloka_source.tables.log_filters import quiet_package_warnings
 from toloka_source.unknown_settings import warn_of_unknown_settings
 from toloka_source.window import Window
@@ -58,7 +59,7 @@ def load_window(
     window: Window,
     destination: Any,  # noqa: ANN401 - the name of a dlt destination, or one
     dataset: str = "toloka_data",
-    resources: Sequence[str] = tuple(ENDPOINTS),
+    resources: Resources | None = None,
     *,
     progress: TCollectorArg | None = None,
     pipeline_name: str = _PIPELINE,
@@ -76,7 +77,7 @@ def load_window(
         window: What to load; it needs an end.
         destination: The name of a dlt destination, or one.
         dataset: The dataset, or schema, of the tables.
-        resources: Which to load.
+        resources: Which to load, as in `toloka`; lists that have no times to select by are left out.
         progress: As in `dlt.pipeline`.
         pipeline_name: The regular pipeline's name, by which dlt looks up the configuration and names DuckDB's file.
         views: As in `load`.
@@ -113,7 +114,8 @@ def load_window(
             beside = BesideReaders(pipeline, publish=publish, lock_timeout=lock_timeout, turn_timeout=None)
             names = list(source.selected_resources)
             with beside.opened(), failures_noted(pipeline, names, started, beside) if views else nullcontext():
-                reports, info = _run(pipeline, source, beside)
+                with others_loaded(names):
+                    reports, info = _run(pipeline, source, beside)
                 if views:
                     with beside.writing():
                         publish_views(pipeline, reports, monotonic() - started, views_in)
@@ -123,7 +125,7 @@ def load_window(
     return LoadReport(tuple(reports), monotonic() - started, (info,))
 
 
-def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), **arguments: Any) -> DltSource:  # noqa: ANN401
+def window_source(window: Window, resources: Resources | None = None, **arguments: Any) -> DltSource:  # noqa: ANN401
     """Return the source of one window.
 
     Raises:
@@ -135,10 +137,9 @@ def window_source(window: Window, resources: Sequence[str] = tuple(ENDPOINTS), *
         raise ConfigurationError("window", window, "needs an end")
     for name in {"start_date", "end_date"} & arguments.keys():
         raise ConfigurationError(name, arguments[name], "is the window's own; leave it out")
-    for name in resources:
-        check_choice("resources", name, ENDPOINTS)
-    build = toloka.clone(name=_SCHEMA, section=_PIPELINE)
-    return build(start_date=window.start, end_date=window.end, **arguments).with_resources(*resources)
+    if resources is not None:
+        arguments["resources"] = resources
+    return toloka.clone(name=_SCHEMA, section=_PIPELINE)(start_date=window.start, end_date=window.end, **arguments)
 
 
 @contextmanager

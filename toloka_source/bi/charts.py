@@ -12,6 +12,8 @@ from typing import Any
 
 import altair as alt
 
+from toloka_source.bi.page_parts import names
+
 Row = Mapping[str, Any]
 Spec = dict[str, Any]
 
@@ -22,6 +24,7 @@ _COLOURS = {
     "Closed": "var(--slate)",
     "Locked": "var(--orange)",
     "Archived": "var(--grey)",
+    "Bonuses": _BLUE,
     "Input": _BLUE,
     "Output": "var(--pale-blue)",
 }
@@ -44,7 +47,7 @@ def charts(data: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Spec]]:
     if rows := data["training_months"]:
         yield "training_months", _months(rows, "trainings", "Trainings last started")
     if rows := data["training_states"]:
-        yield "training_states", _ranking([_state(row) for row in rows], "trainings", "Trainings")
+        yield "training_states", _ranking([_state(row, "trainings") for row in rows], "trainings", "Trainings")
     if rows := data["fields"]:
         yield "fields", _fields(rows)
     if rows := data["rules"]:
@@ -60,6 +63,26 @@ def charts(data: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Spec]]:
         last = _monday(data["history"][0]["until"].date())
         weeks = _days_between(rows[0]["week"], last, 7)
         yield "change_weeks", _days("week", rows, "changes", "Status changes", weeks)
+    yield from _list_charts(data)
+
+
+def _list_charts(data: Mapping[str, Sequence[Row]]) -> Iterator[tuple[str, Spec]]:
+    if rows := data.get("pool_states"):
+        yield "pool_states", _ranking([_state(row, "pools") for row in rows], "pools", "Pools")
+    if rows := data.get("bonus_months"):
+        paid = [{"status": "Bonuses", **row} for row in rows]
+        yield "bonus_months", _months(paid, "dollars", "US dollars")
+    if rows := data.get("bonus_projects"):
+        of_each = zip(names(rows, "project", "project_id"), rows, strict=True)
+        named = [{"name": name or "Not known", **row} for name, row in of_each]
+        yield "bonus_projects", _ranking(named, "dollars", "US dollars", form=",.2f")
+    if rows := data.get("skills_held"):
+        named = [{"name": name, **row} for name, row in zip(names(rows, "skill", "skill_id"), rows, strict=True)]
+        yield "skills_held", _ranking(named, "tolokers", "Tolokers")
+    if rows := data.get("restrictions"):
+        named = [{"name": words(row["scope"]), **row} for row in rows]
+        tolokers = alt.Tooltip("tolokers:Q", title="Tolokers", format=",")
+        yield "restrictions", _ranking(named, "restrictions", "Restrictions", tolokers)
 
 
 def words(value: object) -> str:
@@ -108,7 +131,7 @@ def _periods(
         chart.encode(
             # a band for each period, which its label is under the middle of
             x=alt.X(f"{period}:O", title=None, scale=alt.Scale(domain=[f"{day:{form}}" for day in periods]), axis=axis),
-            y=_height(f"sum({what}):Q", title, max(1, *totals.values())),
+            y=_height(f"sum({what}):Q", title, max(1, *map(ceil, totals.values()))),
             color=_colour("status", values),
             order="place:Q",
             tooltip=[
@@ -160,23 +183,23 @@ def _height(field: str, title: str, most: int) -> alt.Y:
     )
 
 
-def _state(row: Row) -> Row:
+def _state(row: Row, what: str) -> Row:
     status, reason = words(row["status"]), row["reason"]
     # a status alone would look like the sum of all its reasons
     why = "" if row["is_open"] else f": {words(reason).lower() if reason else 'no reason given'}"
-    return {"name": f"{status}{why}", "status": status, "trainings": row["trainings"]}
+    return {"name": f"{status}{why}", "status": status, what: row[what]}
 
 
-def _ranking(rows: Sequence[Row], what: str, title: str, *details: alt.Tooltip) -> Spec:
+def _ranking(rows: Sequence[Row], what: str, title: str, *details: alt.Tooltip, form: str = ",") -> Spec:
     """Return horizontal bars in the order of the rows, with their numbers beside them."""
     chart = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X(f"{what}:Q", axis=None, scale=alt.Scale(nice=False)),
         y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=230, labelPadding=8)),
-        tooltip=[alt.Tooltip("name:N", title=" "), alt.Tooltip(f"{what}:Q", title=title, format=","), *details],
+        tooltip=[alt.Tooltip("name:N", title=" "), alt.Tooltip(f"{what}:Q", title=title, format=form), *details],
     )
     colour = _colour("status", rows, legend=False) if "status" in rows[0] else alt.value(_BLUE)
     bars = chart.mark_bar(cornerRadiusEnd=2, height={"band": 0.72}).encode(color=colour)
-    numbers = chart.mark_text(align="left", dx=5, color="var(--label)").encode(text=alt.Text(f"{what}:Q", format=","))
+    numbers = chart.mark_text(align="left", dx=5, color="var(--label)").encode(text=alt.Text(f"{what}:Q", format=form))
     return _spec(bars + numbers, min(_HEIGHT + 50, 44 * len(rows)))
 
 
@@ -220,7 +243,7 @@ def _colour(column: str, rows: Sequence[Row], *, legend: bool = True) -> alt.Col
         f"{column}:N",
         title=None,
         scale=alt.Scale(domain=domain, range=[_COLOURS.get(name, _UNKNOWN) for name in domain]),
-        legend=alt.Legend(orient="top", offset=12) if legend else None,
+        legend=alt.Legend(orient="top", offset=12) if legend and domain != ["Bonuses"] else None,
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import dlt
 
+from toloka_source.bi.engines import Engine
 from toloka_source.bi.view_schemas import RUNS
-from toloka_source.bi.view_sql import Engine
 from toloka_source.destinations.secrets import hide
 from toloka_source.errors import one_line, shortened
 from toloka_source.report import ResourceReport
@@ -43,7 +43,8 @@ def rows_of(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: 
             "requests": report.requests,
             # a back-fill says nothing of what came after it
             "complete_until": None if report.is_backfill else report.window_end,
-            "status": "ok",
+            "status": "failed" if report.is_forbidden else "ok",
+            "error": "the token may not read the list" if report.is_forbidden else None,
         }
         for report in reports
     ]

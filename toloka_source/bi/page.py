@@ -2,21 +2,19 @@
 
 import json
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import Any
 
 import vl_convert
 
 from toloka_source.bi.charts import charts, words
+from toloka_source.bi.list_cards import list_cards
+from toloka_source.bi.page_parts import Rows, card, in_digits, in_utc, names, nothing_yet, table
 from toloka_source.report import ResourceReport
-
-_Rows = Sequence[Mapping[str, Any]]
 
 # `ast` is Vega's way without `eval`, which the page's policy forbids
 _START = """
@@ -25,7 +23,7 @@ for (const [id, spec] of Object.entries(JSON.parse(document.getElementById("char
 """
 
 
-def page(data: Mapping[str, _Rows], reports: Sequence[ResourceReport], dataset: str) -> str:
+def page(data: Mapping[str, Rows], reports: Sequence[ResourceReport], dataset: str) -> str:
     """Return the page.
 
     Args:
@@ -37,15 +35,31 @@ def page(data: Mapping[str, _Rows], reports: Sequence[ResourceReport], dataset: 
     return Template((files("toloka_source.bi") / "page.html").read_text(encoding="utf-8")).substitute(
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         dataset=escape(dataset),
-        body="\n".join(_body(data, reports)),
-        written=_time(datetime.now(UTC)),
+        body="\n".join(_tabs(_body(data, reports), list(list_cards(data)))),
+        written=in_utc(datetime.now(UTC)),
         # a name can't end the element that it is in
         charts=json.dumps(dict(charts(data))).replace("<", "\\u003c"),
         script=script,
     )
 
 
-def _body(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Iterator[str]:
+def _tabs(body: Iterator[str], others: Sequence[str]) -> Iterator[str]:
+    """Yield the page's body; the cards of further lists, if there are any, on a tab of their own."""
+    if not others:
+        yield from body
+        return
+    # not hidden by `display`: a chart there would have no width
+    for place, title in enumerate(("Projects and trainings", "Pools and Tolokers"), 1):
+        checked = " checked" if place == 1 else ""
+        yield f'<input type="radio" name="tab" id="tab{place}"{checked}><label for="tab{place}">{title}</label>'
+    yield '<div class="tab">'
+    yield from body
+    yield '</div>\n<div class="tab"><section class="cards">'
+    yield from others
+    yield "</section></div>"
+
+
+def _body(data: Mapping[str, Rows], reports: Sequence[ResourceReport]) -> Iterator[str]:
     yield '<section class="numbers">'
     yield from _numbers(data, reports)
     yield '</section>\n<section class="cards">'
@@ -75,37 +89,37 @@ def _body(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Itera
         if name == "stalest":
             content = _stalest(data[name])
         else:
-            content = f'<div class="chart" id="{name}"></div>' if data[name] else _empty(empty)
-        yield _card(title, about, content)
+            content = f'<div class="chart" id="{name}"></div>' if data[name] else nothing_yet(empty)
+        yield card(title, about, content)
     yield from _history(data)
     about = "active projects and open trainings that may have been forgotten, and the newest of each"
-    yield _card("Setup health", about, _health(data["setup_health"]), "wide")
-    yield _card("What this run did", "requests to Toloka, and what they brought", _run(reports), "wide log")
-    yield _card("The last loads", "the newest first", _loads(data["loads"]), "wide log")
+    yield card("Setup health", about, _health(data["setup_health"]), "wide")
+    yield card("What this run did", "requests to Toloka, and what they brought", _run(reports), "wide log")
+    yield card("The last loads", "the newest first", _loads(data["loads"]), "wide log")
     yield "</section>"
 
 
-def _history(data: Mapping[str, _Rows]) -> Iterator[str]:
+def _history(data: Mapping[str, Rows]) -> Iterator[str]:
     since = data["history"][0]["since"]
     if since is None:
         switch = "There is no history: switch it on with <code>history = true</code> or <code>--history</code>"
-        yield _card("What has changed", "statuses, and how many trainings were open when", _empty(switch), "wide")
+        yield card("What has changed", "statuses, and how many trainings were open when", nothing_yet(switch), "wide")
         return
     begun = f"history began on {since:%Y-%m-%d}"
     for name, title, about, empty in (
         ("open_days", "Open trainings by day", "at the end of each of the last 90 days", "No trainings yet"),
         ("change_weeks", "Status changes by week", "in the last 26 weeks, by the new status", _NO_CHANGE),
     ):
-        content = f'<div class="chart" id="{name}"></div>' if data[name] else _empty(empty)
-        yield _card(title, f"{about}; {begun}", content)
+        content = f'<div class="chart" id="{name}"></div>' if data[name] else nothing_yet(empty)
+        yield card(title, f"{about}; {begun}", content)
     about = "the newest first; a change came between the last look at the old status and the first at the new one"
-    yield _card("The latest changes", about, _changes(data["latest_changes"]), "wide log")
+    yield card("The latest changes", about, _changes(data["latest_changes"]), "wide log")
 
 
 _NO_CHANGE = "No status has changed yet"
 
 
-def _numbers(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> Iterator[str]:
+def _numbers(data: Mapping[str, Rows], reports: Sequence[ResourceReport]) -> Iterator[str]:
     (projects,), (trainings,) = data["project_numbers"], data["training_numbers"]
     share = f"{projects['controlled'] / projects['projects']:.0%} of the projects" if projects["projects"] else "&nbsp;"
     rejected = sum(report.rejected for report in reports)
@@ -113,11 +127,11 @@ def _numbers(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> It
     ends = {row["resource"]: row["data_until"] for row in reversed(data["loads"])}.values()
     until = min(filter(None, ends), default=None)
     for title, number, about in (
-        ("Projects", _number(projects["projects"]), f"{_number(projects['active'])} active"),
-        ("Trainings", _number(trainings["trainings"]), f"{_number(trainings['never_started'])} never started"),
-        ("Open trainings", _number(trainings["open"]), f"in {_number(trainings['open_projects'])} projects"),
-        ("With quality control", _number(projects["controlled"]), share),
-        ("Rejected objects", _number(rejected), "didn't fit, in this run"),
+        ("Projects", in_digits(projects["projects"]), f"{in_digits(projects['active'])} active"),
+        ("Trainings", in_digits(trainings["trainings"]), f"{in_digits(trainings['never_started'])} never started"),
+        ("Open trainings", in_digits(trainings["open"]), f"in {in_digits(trainings['open_projects'])} projects"),
+        ("With quality control", in_digits(projects["controlled"]), share),
+        ("Rejected objects", in_digits(rejected), "didn't fit, in this run"),
         (
             "New data up to",
             f"<time>{until:%Y-%m-%d}</time>" if until else "&ndash;",
@@ -127,46 +141,22 @@ def _numbers(data: Mapping[str, _Rows], reports: Sequence[ResourceReport]) -> It
         yield f'<div class="card"><p class="soft">{title}</p><p class="number">{number}</p><small>{about}</small></div>'
 
 
-def _card(title: str, about: str, content: str, kind: str = "") -> str:
-    return f'<article class="card {kind}"><h2>{title}</h2><p class="soft">{about}</p>{content}</article>'
+def _stalest(rows: Rows) -> str:
+    columns = (names(rows, what, f"{what}_id") for what in ("training", "project"))
+    cells = list(zip(*columns, [in_digits(row["days"]) for row in rows], strict=True))
+    return table(("Training", "Project", "Days ago"), cells, 1) if cells else nothing_yet("No training is open")
 
 
-def _empty(text: str) -> str:
-    return f'<p class="empty">{text}</p>'
-
-
-_TIMES = {"From", "Up to", "Done at", "New data up to", "Edits up to", "Not before", "Not after"}
-"""The columns that hold times."""
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> str:
-    """Return a table whose last columns are numbers."""
-    texts = columns[: len(columns) - numbers]
-    kinds = [' class="time"' if name in _TIMES else ' dir="auto"' for name in texts] + [' class="right"'] * numbers
-    head = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(kinds, columns, strict=True))
-    # on a narrow screen the cells bear their columns' names themselves
-    starts = [f'<td{kind} data-column="{name}">' for kind, name in zip(kinds, columns, strict=True)]
-    lines = ("".join(f"{start}{escape(cell)}</td>" for start, cell in zip(starts, row, strict=True)) for row in rows)
-    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>'
-
-
-def _stalest(rows: _Rows) -> str:
-    names = (_names(rows, what, f"{what}_id") for what in ("training", "project"))
-    cells = list(zip(*names, [_number(row["days"]) for row in rows], strict=True))
-    return _table(("Training", "Project", "Days ago"), cells, 1) if cells else _empty("No training is open")
-
-
-def _health(rows: _Rows) -> str:
+def _health(rows: Rows) -> str:
     cells = []
     for resource, finding in dict.fromkeys((row["resource"], row["finding"]) for row in rows):
         found = [row for row in rows if (row["resource"], row["finding"]) == (resource, finding)]
-        examples = "; ".join(_names(found, "name", "id"))
-        cells.append((f"{resource.capitalize()}: {finding}", examples, _number(found[0]["objects"])))
-    return _table(("Finding", "Such as", "How many"), cells, 1) if cells else _empty("No finding")
+        examples = "; ".join(names(found, "name", "id"))
+        cells.append((f"{resource.capitalize()}: {finding}", examples, in_digits(found[0]["objects"])))
+    return table(("Finding", "Such as", "How many"), cells, 1) if cells else nothing_yet("No finding")
 
 
-def _changes(rows: _Rows) -> str:
+def _changes(rows: Rows) -> str:
     columns = ("Name", "List", "Old status", "New status", "Not before", "Not after")
     cells = [
         (
@@ -174,22 +164,12 @@ def _changes(rows: _Rows) -> str:
             row["resource"],
             words(row["from_status"]),
             words(row["to_status"]),
-            _time(row["seen_after"]),
-            _time(row["seen_at"]),
+            in_utc(row["seen_after"]),
+            in_utc(row["seen_at"]),
         )
-        for name, row in zip(_names(rows, "name", "id"), rows, strict=True)
+        for name, row in zip(names(rows, "name", "id"), rows, strict=True)
     ]
-    return _table(columns, cells, 0) if cells else _empty(_NO_CHANGE)
-
-
-def _names(rows: _Rows, name: str, id_: str) -> list[str]:
-    """Return names, those that more than one object has with the id."""
-    objects = {(row[name], row[id_]) for row in rows}
-    several = Counter(shared for shared, _ in objects)
-    return [
-        row[name] if row[name] and several[row[name]] == 1 else " · ".join(filter(None, (row[name], row[id_])))
-        for row in rows
-    ]
+    return table(columns, cells, 0) if cells else nothing_yet(_NO_CHANGE)
 
 
 def _run(reports: Sequence[ResourceReport]) -> str:
@@ -204,13 +184,15 @@ def _run(reports: Sequence[ResourceReport]) -> str:
         cells.append(
             (
                 name,
-                "the beginning" if None in starts else _time(min(filter(None, starts))),
-                _time(max(ends)) if (ends := [part.window_end for part in parts if part.window_end]) else "ended early",
-                *(_number(_sum([getattr(part, what) for part in parts])) for what in counts),
+                "the beginning" if None in starts else in_utc(min(filter(None, starts))),
+                in_utc(max(ends))
+                if (ends := [part.window_end for part in parts if part.window_end])
+                else "ended early",
+                *(in_digits(_sum([getattr(part, what) for part in parts])) for what in counts),
                 f"{sum(part.seconds for part in parts):,.1f}",
             )
         )
-    return _table(columns, cells, len(titles))
+    return table(columns, cells, len(titles))
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:
@@ -218,28 +200,20 @@ def _sum(counts: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def _loads(rows: _Rows) -> str:
+def _loads(rows: Rows) -> str:
     counts = ("new_rows", "changed_rows", "unchanged_rows", "gone_rows", "rejected_rows")
     titles = ("New", "Changed", "Unchanged", "Gone", "Rejected", "Seconds")
     columns = ("Done at", "List", "Kind", "New data up to", "Edits up to", *titles)
     cells = [
         (
-            _time(row["loaded_at"]),
+            in_utc(row["loaded_at"]),
             row["resource"],
             row["kind"] or "\N{EN DASH}",
-            _time(row["data_until"]),
-            _time(row["full_read_at"]),
-            *(_number(row[what]) for what in counts),
+            in_utc(row["data_until"]),
+            in_utc(row["full_read_at"]),
+            *(in_digits(row[what]) for what in counts),
             f"{row['seconds']:,.1f}",
         )
         for row in rows
     ]
-    return _table(columns, cells, len(titles)) if cells else _empty("No load is noted")
-
-
-def _number(value: int | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:,}"
-
-
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "\N{EN DASH}"
+    return table(columns, cells, len(titles)) if cells else nothing_yet("No load is noted")

@@ -6,7 +6,8 @@ from typing import Any
 
 from dlt.destinations.sql_client import SqlClientBase
 
-from toloka_source.bi.view_sql import Engine
+from toloka_source.bi.engines import Engine
+from toloka_source.bi.view_sql import all_names
 from toloka_source.errors import DestinationError
 
 
@@ -27,6 +28,6 @@ def check_owners(client: SqlClientBase[Any], engine: Engine, views_in: str) -> N
     """
     if not engine.strangers:
         return
-    for name, owner in client.execute_sql(engine.strangers, views_in) or ():
+    for name, owner in client.execute_sql(engine.strangers.format(names=all_names()), views_in) or ():
         remedy = "give it to this role (ALTER ... OWNER TO), drop it, or name another dataset with views="
         raise DestinationError(f"{name} belongs to {owner}, whom this role isn't a member of: {remedy}")

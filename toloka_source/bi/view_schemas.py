@@ -5,34 +5,33 @@ What a column means stands here and nowhere else; how it is made of the tables i
 
 import pyarrow as pa
 
-from toloka_source.catalog.schemas import BOOLEAN, INTEGER, TEXT, TIMESTAMP
-
-DOUBLE = pa.float64()
+from toloka_source.catalog.schemas import BOOLEAN, INTEGER, NUMBER, TEXT, TIMESTAMP
 
 
-def _view(description: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
+def view(description: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
+    """Return the columns of a view: the name, the type and the meaning of each."""
     fields = [pa.field(name, kind, metadata={b"description": meaning.encode()}) for name, kind, meaning in columns]
     return pa.schema(fields, metadata={b"description": description.encode()})
 
 
-_PROJECT = (
+PROJECT = (
     ("project_id", TEXT, "the project's id"),
     ("project_name", TEXT, "the project's name, as Tolokers see it"),
     ("project_status", TEXT, "`ACTIVE` or `ARCHIVED`"),
 )
-_IS_GONE = ("is_gone", BOOLEAN, "whether the account no longer has it, as of the last read of the whole list")
+IS_GONE = ("is_gone", BOOLEAN, "whether the account no longer has it, as of the last read of the whole list")
 _VERSION = (
     ("valid_from", TIMESTAMP, "when this version was first seen"),
     ("valid_after", TIMESTAMP, "when the one before it was still seen: it became this one between the two"),
     ("valid_to", TIMESTAMP, "when it was no longer there; null for the current one"),
     ("is_current", BOOLEAN, "whether it is the current one"),
 )
-_LOADED_AT = ("loaded_at", TIMESTAMP, "when this row was loaded the last time")
+LOADED_AT = ("loaded_at", TIMESTAMP, "when this row was loaded the last time")
 
 VIEWS: dict[str, pa.Schema] = {
-    "projects": _view(
+    "projects": view(
         "Projects, one a row",
-        *_PROJECT[:2],
+        *PROJECT[:2],
         ("status", TEXT, "`ACTIVE` or `ARCHIVED`"),
         ("created_at", TIMESTAMP, "when the project was created"),
         ("owner_id", TEXT, "the requester's id"),
@@ -50,14 +49,14 @@ VIEWS: dict[str, pa.Schema] = {
         ("trainings", INTEGER, "how many trainings it has"),
         ("last_training_start", TIMESTAMP, "when one of its trainings was started the last time"),
         ("private_comment", TEXT, "comment that only the requester sees"),
-        _IS_GONE,
-        _LOADED_AT,
+        IS_GONE,
+        LOADED_AT,
     ),
-    "trainings": _view(
+    "trainings": view(
         "Trainings, one a row",
         ("training_id", TEXT, "the training's id"),
         ("training_name", TEXT, "the training's name, which only the requester sees"),
-        *_PROJECT,
+        *PROJECT,
         ("status", TEXT, "`OPEN`, `CLOSED`, `LOCKED` or `ARCHIVED`"),
         ("is_open", BOOLEAN, "whether the status is `OPEN`"),
         ("created_at", TIMESTAMP, "when the training was created"),
@@ -73,7 +72,7 @@ VIEWS: dict[str, pa.Schema] = {
             "why it was closed the last time, such as `MANUAL` or `EXPIRED`; it may be open again since",
         ),
         ("days_since_last_start", INTEGER, "whole days since it was started the last time"),
-        ("open_hours", DOUBLE, "hours it is open now, or was open the last time"),
+        ("open_hours", NUMBER, "hours it is open now, or was open the last time"),
         ("assignment_max_duration_seconds", INTEGER, "time for one task suite, in seconds"),
         ("tasks_per_suite", INTEGER, "tasks in one task suite"),
         ("suites_to_pass", INTEGER, "task suites to complete to pass"),
@@ -83,12 +82,12 @@ VIEWS: dict[str, pa.Schema] = {
         ("adult_content", BOOLEAN, "whether the tasks may hold adult content"),
         ("inherits_instructions", BOOLEAN, "whether the project's instructions are used"),
         ("owner_id", TEXT, "the requester's id"),
-        _IS_GONE,
-        _LOADED_AT,
+        IS_GONE,
+        LOADED_AT,
     ),
-    "project_fields": _view(
+    "project_fields": view(
         "Input and output fields of the projects' tasks, one a row",
-        *_PROJECT,
+        *PROJECT,
         ("direction", TEXT, "`input` or `output`"),
         ("field_name", TEXT, "the field's name"),
         ("field_type", TEXT, "the type of its values, such as `string`, `url` or `json`, in lower case"),
@@ -96,9 +95,9 @@ VIEWS: dict[str, pa.Schema] = {
         ("hidden", BOOLEAN, "whether Tolokers don't see it"),
         ("allowed_values", TEXT, "the values it may have, with commas between"),
     ),
-    "quality_rules": _view(
+    "quality_rules": view(
         "Quality control rules of the projects, one a row",
-        *_PROJECT,
+        *PROJECT,
         ("config_number", INTEGER, "the place of the rule's collector among the project's, from 1"),
         ("rule_number", INTEGER, "the rule's place among those of its collector, from 1"),
         ("collector", TEXT, "what is counted, such as `MAJORITY_VOTE` or `GOLDEN_SET`"),
@@ -107,10 +106,10 @@ VIEWS: dict[str, pa.Schema] = {
         ("parameters", TEXT, "the action's parameters, as JSON"),
         ("collector_parameters", TEXT, "the collector's parameters, as JSON"),
     ),
-    "loads": _view(
+    "loads": view(
         "Loads, one for each list a row, also those that found nothing new or failed",
         ("loaded_at", TIMESTAMP, "when the load was done"),
-        ("resource", TEXT, "the list: `projects` or `trainings`"),
+        ("resource", TEXT, "the list, such as `projects`"),
         (
             "kind",
             TEXT,
@@ -123,7 +122,7 @@ VIEWS: dict[str, pa.Schema] = {
         ("gone_rows", INTEGER, "objects that the list no longer has, found by this load"),
         ("rejected_rows", INTEGER, "objects that didn't fit and are in `rejected_items`"),
         ("requests", INTEGER, "requests to Toloka"),
-        ("seconds", DOUBLE, "how long the load took, with all its lists"),
+        ("seconds", NUMBER, "how long the load took, with all its lists"),
         (
             "data_until",
             TIMESTAMP,
@@ -139,27 +138,27 @@ VIEWS: dict[str, pa.Schema] = {
         ("status", TEXT, "`ok`, or `failed`: nothing was loaded, and what was counted is empty"),
         ("error", TEXT, "why it failed"),
     ),
-    "rejected": _view(
+    "rejected": view(
         "Objects that didn't fit, one a row; the whole object is in the table `rejected_items`",
-        ("resource", TEXT, "the list: `projects` or `trainings`"),
+        ("resource", TEXT, "the list, such as `projects`"),
         ("id", TEXT, "the object's id"),
         ("field", TEXT, "the first field that doesn't fit"),
         ("reason", TEXT, "why it doesn't fit"),
         ("rejected_at", TIMESTAMP, "when it was read"),
     ),
-    "setup_health": _view(
+    "setup_health": view(
         "Active projects without quality control or training, and trainings that are open for long, a finding a row",
-        ("resource", TEXT, "the list: `projects` or `trainings`"),
+        ("resource", TEXT, "the list, such as `projects`"),
         ("id", TEXT, "the object's id"),
         ("name", TEXT, "the object's name"),
         ("finding", TEXT, "`no quality control`, `no training` or `open for 90 days or more` since the last start"),
-        *_PROJECT,
+        *PROJECT,
         ("owner_id", TEXT, "the object's requester"),
         ("created_at", TIMESTAMP, "when the object was created"),
     ),
-    "project_versions": _view(
+    "project_versions": view(
         "What each project was and when, with `history` on",
-        *_PROJECT[:2],
+        *PROJECT[:2],
         ("status", TEXT, "`ACTIVE` or `ARCHIVED`"),
         ("created_at", TIMESTAMP, "when the project was created"),
         ("owner_id", TEXT, "the requester's id"),
@@ -169,7 +168,7 @@ VIEWS: dict[str, pa.Schema] = {
         ("private_comment", TEXT, "comment that only the requester sees"),
         *_VERSION,
     ),
-    "training_versions": _view(
+    "training_versions": view(
         "What each training was and when, with `history` on",
         ("training_id", TEXT, "the training's id"),
         ("training_name", TEXT, "the training's name, which only the requester sees"),
@@ -183,9 +182,9 @@ VIEWS: dict[str, pa.Schema] = {
         ("owner_id", TEXT, "the requester's id"),
         *_VERSION,
     ),
-    "status_changes": _view(
+    "status_changes": view(
         "Changes of a status, one a row, with `history` on",
-        ("resource", TEXT, "the list: `projects` or `trainings`"),
+        ("resource", TEXT, "the list, such as `projects`"),
         ("id", TEXT, "the object's id"),
         ("name", TEXT, "the object's name"),
         ("from_status", TEXT, "what it was"),
@@ -194,13 +193,15 @@ VIEWS: dict[str, pa.Schema] = {
         ("seen_at", TIMESTAMP, "when the new status was first seen"),
     ),
 }
+"""The views that are always there."""
+
 
 RUNS: pa.Schema = pa.schema(
     [
         pa.field("loaded_at", TIMESTAMP),
         pa.field("pipeline", TEXT),
         pa.field("load_id", TEXT),
-        pa.field("seconds", DOUBLE),
+        pa.field("seconds", NUMBER),
         pa.field("resource", TEXT),
         pa.field("kind", TEXT),
         pa.field("loaded_rows", INTEGER),

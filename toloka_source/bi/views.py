@@ -13,9 +13,10 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 
+from toloka_source.bi.engines import ENGINES, Engine
 from toloka_source.bi.load_log import creation, insertion, rows_of, rows_of_failure, takeover
 from toloka_source.bi.trust import check_owners, own_names_only
-from toloka_source.bi.view_sql import DATASET, ENGINES, RUNS_TABLE, Engine, View, dataset_of, quoted, views
+from toloka_source.bi.view_sql import DATASET, RUNS_TABLE, View, dataset_of, quoted, views
 from toloka_source.destinations.failures import is_outage
 from toloka_source.destinations.secrets import hide
 from toloka_source.errors import DestinationError, DestinationLockedError, one_line
@@ -172,7 +173,7 @@ class _Database:
     def empty(self) -> None:
         """Let the views read no table."""
         with self._transaction():
-            self._make(list(views(self._engine, self._dataset, {}, self._views_in)))
+            self._make(self._views({}))
 
     def _make(self, wanted: Sequence[View]) -> None:
         there = self._columns(self._views_in)
@@ -183,8 +184,10 @@ class _Database:
                 self._client.execute_sql(f"DROP VIEW {self._views_in}.{view.name}")
             self._client.execute_sql("; ".join([view.create, *view.comments]))
 
-    def _views(self) -> list[View]:
-        return list(views(self._engine, self._dataset, self._columns(self._dataset), self._views_in))
+    def _views(self, tables: Mapping[str, Sequence[str]] | None = None) -> list[View]:
+        tables = self._columns(self._dataset) if tables is None else tables
+        ours = [name for name, comment in self._comments().items() if dataset_of(comment) is not None]
+        return list(views(self._engine, self._dataset, tables, self._views_in, ours))
 
     def _are_up_to_date(self) -> bool:
         there = self._comments()

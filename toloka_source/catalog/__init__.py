@@ -1,5 +1,6 @@
-"""The lists of the API that are loaded: the only place that says which there are."""
+"""The lists of the API: the only place that says which there are."""
 
-from toloka_source.catalog.endpoints import ENDPOINTS, Endpoint
+from toloka_source.catalog.endpoint import Endpoint
+from toloka_source.catalog.endpoints import DEFAULT_ENDPOINTS, ENDPOINTS, resource_names
 
-__all__ = ["ENDPOINTS", "Endpoint"]
+__all__ = ["DEFAULT_ENDPOINTS", "ENDPOINTS", "Endpoint", "resource_names"]

@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich_argparse import RichHelpFormatter
 
@@ -13,7 +13,7 @@ from toloka_source.log_lines import LogFormat
 PROGRESS = ("auto", "tqdm", "enlighten", "alive_progress", "log", "off")
 
 RESOURCES = ("projects", "trainings")
-"""The names in `ENDPOINTS`, for `--help`: that has the tables' schemas too, and takes pyarrow to import."""
+"""What is loaded unless other lists are asked for, for `--help`: `ENDPOINTS` takes pyarrow to import."""
 
 _LOAD = "load what is new in your account"
 _DEMO = "load a local Toloka, let a day pass, load again; no token needed"
@@ -96,12 +96,14 @@ def _common_options() -> ArgumentParser:
     add("--destination", default="duckdb", help="any dlt destination (default: duckdb)")
     add("--pipeline", default="toloka", metavar="NAME", help=f"{_PIPELINE} (default: toloka)")
     add("--dataset", default="toloka_data", help="the dataset, or schema, of the tables (default: toloka_data)")
-    add("--resources", nargs="+", metavar="NAME", help=f"which to load (default: {' '.join(RESOURCES)})")
+    add("--resources", nargs="+", metavar="NAME", help=f"which to load, or all (default: {' '.join(RESOURCES)})")
     add("--environment", help="production or sandbox (default: what the configuration says, else production)")
     add("--report", metavar="FILE", help="write a page with charts of the data to this file, such as report.html")
     add("--output", choices=("text", "json"), default="text", help="json: one document on stdout (default: text)")
     kinds = "text, with times, or json, an object a line (default: bare on a terminal, else text)"
     add("--log-format", choices=("auto", "text", "json"), default="auto", help=f"of what goes to stderr: {kinds}")
+    forbidden = "end with exit code 0 although the token may not read a list that is asked for"
+    add("--skip-forbidden", action="store_true", help=forbidden)
     add("--strict", action="store_true", help="fail when an object doesn't fit its schema, before anything is loaded")
     add(
         "--no-publish", dest="publish", action="store_false", help="load into DuckDB's file itself: readers keep it off"
@@ -117,7 +119,12 @@ def log_format(options: Namespace) -> LogFormat:
     kind = options.log_format
     if kind == "auto":
         kind = "plain" if sys.stderr.isatty() else "text"
-    return LogFormat(kind, RESOURCES, verbose=options.verbose)
+    resources: Collection[str] = ()
+    if kind == "json":
+        from toloka_source.catalog import ENDPOINTS  # noqa: PLC0415 - takes time to import
+
+        resources = tuple(ENDPOINTS)
+    return LogFormat(kind, resources, verbose=options.verbose)
 
 
 def _umask(text: str) -> int:

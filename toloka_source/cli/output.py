@@ -2,8 +2,9 @@
 
 With `--output json` the document stands on stdout alone, in one line; times are ISO 8601, in UTC. A load is
 
-    {"resources": [{"name", "kind", "reason", "rows", "new", "changed", "unchanged", "gone", "requests", "retries",
-                    "rejected", "window_start", "window_end", "seconds"}, ...], "seconds"}
+    {"resources": [{"name", "kind", "reason", "rows", "new", "changed", "unchanged", "gone", "is_short",
+                    "is_forbidden", "requests", "retries", "rejected", "window_start", "window_end", "seconds"}, ...],
+     "seconds"}
 
 as `LoadReport` documents it. `demo` gives {"loads": [a load, a load]}, and `backfill`
 
@@ -77,6 +78,9 @@ class Output:
             table.add_row(one.name, one.kind, *cells, f"{one.seconds:.1f}")
         Console(width=None if sys.stdout.isatty() else _WIDEST).print(table)
         for one in report.resources:
+            if one.is_forbidden:
+                self.say(f"{one.name}: nothing, as the token may not read it")
+                continue
             start = "everything" if one.window_start is None else f"{one.window_start:%Y-%m-%d %H:%M:%S}"
             end = "ended early" if one.window_end is None else f"{one.window_end:%Y-%m-%d %H:%M:%S}"
             self.say(f"{one.name}: {start} .. {end} (UTC){one.reason and f', as {one.reason}'}")

@@ -10,15 +10,16 @@ from typing import Any
 import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
 
-from toloka_source import ENDPOINTS, LoadReport, load, toloka
+from toloka_source import LoadReport, load, toloka
 from toloka_source._dlt import POSTGRES, count_paths_from_here, own_signals
 from toloka_source.backfills.load_window import check_pipeline_name
 from toloka_source.bi.html_report import check_report, write_report
+from toloka_source.bi.list_views import view_of
 from toloka_source.bi.view_sql import DATASET
 from toloka_source.cli.next_step import look_into, look_into_server, look_with_dlt
 from toloka_source.cli.output import Output, in_short
 from toloka_source.cli.progress import collector
-from toloka_source.errors import ConfigurationError, check_choice
+from toloka_source.errors import ConfigurationError
 from toloka_source.times import check_is_past, parse_time
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def run_load(options: Namespace) -> int:
     write_page(pipeline, [report], options, output)
     output.say(f"\nLook at it: {look(pipeline, report, options)}")
     report.raise_if_short()
+    if not options.skip_forbidden:
+        report.raise_if_forbidden()
     return 0
 
 
@@ -67,21 +70,18 @@ def build_source(options: Namespace, build: Any, **arguments: Any) -> Any:  # no
         "environment": options.environment,
         "start_date": options.start_date,
         "end_date": options.end_date,
+        "resources": chosen_resources(options),
         "rescan_after_hours": 0.0 if options.full else None,
         "history": options.history or None,
         "allow_shrink": options.allow_shrink or None,
         "strict": options.strict or None,
     }
-    source = build(**{name: value for name, value in given.items() if value is not None}, **arguments)
-    return source.with_resources(*chosen_resources(options))
+    return build(**{name: value for name, value in given.items() if value is not None}, **arguments)
 
 
-def chosen_resources(options: Namespace) -> list[str]:
-    """Return the names that were given, blanks or commas between them; all if there are none."""
-    chosen = [name for word in options.resources or ENDPOINTS for name in word.split(",") if name]
-    for name in chosen:
-        check_choice("resources", name, ENDPOINTS)
-    return chosen
+def chosen_resources(options: Namespace) -> list[str] | None:
+    """Return the names that were given, blanks or commas between them; None if there are none."""
+    return [name for word in options.resources or () for name in word.split(",") if name] or None
 
 
 def write_page(pipeline: dlt.Pipeline, reports: Sequence[LoadReport], options: Namespace, output: Output) -> None:
@@ -98,7 +98,7 @@ def write_page(pipeline: dlt.Pipeline, reports: Sequence[LoadReport], options: N
 def look(pipeline: dlt.Pipeline, report: LoadReport, options: Namespace) -> str:
     """Return a command that shows some of what was loaded."""
     credentials: Any = pipeline.destination_client().config.credentials
-    table = f"{DATASET}.{report.resources[0].name}"
+    table = f"{DATASET}.{view_of(report.resources[0].name)}"
     if pipeline.destination.destination_name == "duckdb" and credentials.database:
         return look_into(os.path.relpath(credentials.database), table, options.called_as)
     command = look_into_server(credentials, table) if pipeline.destination.destination_type == POSTGRES else None

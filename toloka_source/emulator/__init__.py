@@ -3,7 +3,7 @@
     with Emulator(Account.lifelike(projects=100)) as api:
         requests.get(f"{api.base_url}/projects", headers={"Authorization": "OAuth any"})
 
-It serves the lists of projects and of trainings as the API documents them, with its checks and errors.
+It serves each list of the catalogue as the API documents it, with its checks and errors.
 Needs the extra `emulator`. From a shell: `toloka-source emulator --port 8080`.
 
 The names are imported when they are asked for: so the command's help is there at once, and without the extra.

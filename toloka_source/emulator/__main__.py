@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ def emulator_options() -> ArgumentParser:
     add("--allow-remote", action="store_true", help="allow a host others can reach")
     add("--projects", type=_count, default=1000, help="default: %(default)s")
     add("--trainings", type=_count, help="default: three for every four projects")
+    add("--all-lists", action="store_true", help="fill the other lists too, such as pools and skills")
     add("--seed", type=int, default=0, help="another number, other objects")
     add("--latency", type=_count, default=0, metavar="MS", help="wait before each answer")
     add("--token", action="append", help="accept only this one (default: any); may be repeated")
@@ -51,7 +52,7 @@ def serve(options: Namespace) -> int:
     from toloka_source.emulator.account import Account  # noqa: PLC0415 - `--help` is there at once, without the extra
     from toloka_source.emulator.server import Emulator  # noqa: PLC0415
 
-    account = Account.lifelike(options.projects, options.trainings, options.seed)
+    account = Account.lifelike(options.projects, options.trainings, options.seed, others=options.all_lists)
     stop, came = threading.Event(), [0]
 
     def end(number: int, _frame: FrameType | None) -> None:
@@ -75,7 +76,7 @@ def serve(options: Namespace) -> int:
     _introduce(emulator, options.token[0] if options.token else "any")
     rng = random.Random(options.seed)  # noqa: S311 - made-up activity, not a secret
     while not stop.wait(options.activity):
-        _live(account, rng)
+        _live(account, rng, everywhere=options.all_lists)
     emulator.stop()
     return 128 + came[0]
 
@@ -86,7 +87,10 @@ def _fail(text: str, code: int) -> int:
 
 
 def _introduce(emulator: "Emulator", token: str) -> None:
-    has = [f"{len(emulator.account.ids(name))} {name}" for name in ("projects", "trainings")]
+    from toloka_source.catalog import ENDPOINTS  # noqa: PLC0415 - `--help` is there at once
+
+    counts = {name: len(emulator.account.ids(name)) for name in ENDPOINTS}
+    has = [f"{counts[name]} {one.nouns[1]}" for name, one in ENDPOINTS.items() if counts[name] or one.is_default]
     sys.stdout.write(
         f"Toloka API at {emulator.base_url}\n"
         f"{', '.join(has)}\n"
@@ -107,18 +111,44 @@ def _seconds(text: str) -> float:
     raise ValueError
 
 
-def _live(account: "Account", rng: random.Random) -> None:
-    """Let the requester do one thing."""
+def _live(account: "Account", rng: random.Random, *, everywhere: bool) -> None:
+    """Let one thing happen, in the lists of projects and trainings or everywhere."""
     project = rng.choice(account.ids("projects") or [account.create_project()["id"]])
     training = rng.choice(account.ids("trainings") or [account.create_training(project)["id"]])
-    rng.choice(
-        (
-            account.create_project,
-            lambda: account.create_training(project),
-            lambda: account.start_training(training),
-            lambda: account.close_training(training),
-        )
-    )()
+    deeds: list[Callable[[], object]] = [
+        account.create_project,
+        lambda: account.create_training(project),
+        lambda: account.start_training(training),
+        lambda: account.close_training(training),
+    ]
+    rng.choice(deeds + (_deeds_elsewhere(account, rng) if everywhere else []))()
+
+
+def _deeds_elsewhere(account: "Account", rng: random.Random) -> list[Callable[[], object]]:
+    def some(resource: str) -> str:
+        return rng.choice(account.ids(resource) or [str(account.create(resource)["id"])])
+
+    def set_skill() -> None:
+        held = account.get("user_skills", some("user_skills"))
+        account.set_user_skill(held["user_id"], held["skill_id"], rng.randrange(101))
+
+    def operate() -> None:
+        operation = account.run_operation(account.create("operations")["id"])
+        account.finish_operation(operation["id"], rng.choice(["SUCCESS", "FAIL"]))
+
+    return [
+        lambda: account.create("pools"),
+        lambda: account.open_pool(some("pools")),
+        lambda: account.close_pool(some("pools")),
+        lambda: account.create("user_bonuses"),
+        lambda: account.create("user_restrictions"),
+        lambda: account.delete("user_restrictions", some("user_restrictions")),
+        lambda: account.edit_skill(some("skills"), private_comment="seen"),
+        lambda: account.create("message_threads"),
+        lambda: account.reply_to_thread(some("message_threads"), "Thank you"),
+        set_skill,
+        operate,
+    ]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from toloka_source.emulator.account import Account
+from toloka_source.emulator.fields import endpoint_of
 from toloka_source.emulator.query import InvalidParameterError, parse
 
 PREFIX = "/api/v1"
@@ -30,7 +31,7 @@ class Api:
         if refusal is not None:
             return refusal
         try:
-            query = parse(resource, params)
+            query = parse(endpoint_of(resource), params)
         except InvalidParameterError as invalid:
             return error(
                 HTTPStatus.BAD_REQUEST,

@@ -36,21 +36,21 @@ def api_time(at: datetime) -> str:
 def history(projects: int, trainings: int, seed: int, until: datetime) -> tuple[list[Item], list[Item]]:
     """Return projects and trainings, each in the order in which they were created."""
     rng = random.Random(seed)  # noqa: S311 - sample data that has to be the same each time
-    ids = _ids(rng, projects, first=95, last=20_000_000)
-    times = _times(rng, (until - YEARS * rng.random() for _ in range(projects)))
+    ids = growing_ids(rng, projects, first=95, last=20_000_000)
+    times = growing_times(rng, (until - YEARS * rng.random() for _ in range(projects)))
     made_projects = [
-        project(rng, id_, "ARCHIVED" if _chance(rng, 0.15) else "ACTIVE", created)
+        project(rng, id_, "ARCHIVED" if chance(rng, 0.15) else "ACTIVE", created)
         for id_, created in zip(ids, times, strict=True)
     ]
 
     # Most trainings are made soon after their project.
     picks = [rng.randrange(projects) for _ in range(trainings if projects else 0)]
     dated = sorted((times[pick] + (until - times[pick]) * rng.random() ** 3, pick) for pick in picks)
-    ids = _ids(rng, len(dated), first=812, last=45_000_000)
+    ids = growing_ids(rng, len(dated), first=812, last=45_000_000)
     made_trainings = []
     for id_, (exact, pick) in zip(ids, dated, strict=True):
-        created = max(_cut(rng, exact), times[pick])
-        past = _past(rng, created, until)
+        created = max(cut(rng, exact), times[pick])
+        past = past_of(rng, created, until)
         made_trainings.append(training(rng, id_, made_projects[pick]["id"], created, past))
     return made_projects, made_trainings
 
@@ -65,23 +65,23 @@ def project(rng: random.Random, id_: str, status: str, created: datetime) -> Ite
         "map_provider": rng.choice(["GOOGLE", "YANDEX"]),
     }
     metadata = {"team": [rng.choice(["search", "maps", "speech"])], "batch": [str(rng.randrange(99))]}
-    return _present(
+    return present(
         {
             "id": id_,
             "public_name": f"{theme.titles[language]} ({rng.choice(PLACES)}, {rng.randrange(1, 40)})",
             "public_description": theme.description,
             "public_instructions": instructions(rng, theme),
-            "private_comment": rng.choice(NOTES) if _chance(rng, 0.6) else None,
+            "private_comment": rng.choice(NOTES) if chance(rng, 0.6) else None,
             "task_spec": task_spec(rng, theme),
             "assignments_issuing_type": "MAP_SELECTOR" if theme.on_map else "AUTOMATED",
             "assignments_issuing_view_config": map_view if theme.on_map else None,
-            "quality_control": {"configs": [_rule(rng, *rule) for rule in rng.sample(RULES, rng.randrange(3))]},
-            "assignments_automerge_enabled": _chance(rng, 0.2),
+            "quality_control": quality_control(rng),
+            "assignments_automerge_enabled": chance(rng, 0.2),
             "max_active_assignments_count": rng.choice([None, 1, 5, 15, 50]),
-            "metadata": metadata if _chance(rng, 0.3) else None,
+            "metadata": metadata if chance(rng, 0.3) else None,
             "sensitive": rng.choice([None, None, False, False, True]),
-            "localization_config": _localization(rng, theme, language) if _chance(rng, 0.7) else None,
-            "owner": _owner(rng),
+            "localization_config": _localization(rng, theme, language) if chance(rng, 0.7) else None,
+            "owner": owner(rng),
             "status": status,
             "created": api_time(created),
         }
@@ -90,23 +90,23 @@ def project(rng: random.Random, id_: str, status: str, created: datetime) -> Ite
 
 def training(rng: random.Random, id_: str, project_id: str, created: datetime, past: Item) -> Item:
     """Return a training, its fields in the API's order; its past is its status and all that depends on it."""
-    inherited = _chance(rng, 0.7)
-    return _present(
+    inherited = chance(rng, 0.7)
+    return present(
         {
             "id": id_,
             "project_id": project_id,
             "private_name": f"{rng.choice(['Training', 'Exam', 'Обучение'])} {rng.randrange(1, 30)}",
             "inherited_instructions": inherited,
             "public_instructions": "" if inherited else instructions(rng, rng.choice(THEMES)),
-            "may_contain_adult_content": _chance(rng, 0.1),
+            "may_contain_adult_content": chance(rng, 0.1),
             "assignment_max_duration_seconds": rng.choice([300, 600, 1200, 3600]),
-            "mix_tasks_in_creation_order": _chance(rng, 0.8),
-            "shuffle_tasks_in_task_suite": _chance(rng, 0.8),
+            "mix_tasks_in_creation_order": chance(rng, 0.8),
+            "shuffle_tasks_in_task_suite": chance(rng, 0.8),
             "training_tasks_in_task_suite_count": rng.randrange(1, 21),
             "task_suites_required_to_pass": rng.choice([None, 1, 1, 2, 5]),
             "retry_training_after_days": rng.choice([None, 1, 7, 14, 30]),
-            "metadata": {"level": [rng.choice(["easy", "hard"])]} if _chance(rng, 0.2) else None,
-            "owner": _owner(rng),
+            "metadata": {"level": [rng.choice(["easy", "hard"])]} if chance(rng, 0.2) else None,
+            "owner": owner(rng),
             "status": past["status"],
             "last_close_reason": past.get("last_close_reason"),
             "created": api_time(created),
@@ -116,34 +116,35 @@ def training(rng: random.Random, id_: str, project_id: str, created: datetime, p
     )
 
 
-def _present(item: Item) -> Item:
+def present(item: Item) -> Item:
     """Leave out the fields without a value, as the API does."""
     return {name: value for name, value in item.items() if value is not None}
 
 
-def _chance(rng: random.Random, share: float) -> bool:
+def chance(rng: random.Random, share: float) -> bool:
+    """Tell whether something happens, as it does in this share of all cases."""
     return rng.random() < share
 
 
-def _past(rng: random.Random, created: datetime, until: datetime) -> Item:
-    """Return what happened to a training since it was created."""
-    if _chance(rng, 0.2):
+def past_of(rng: random.Random, created: datetime, until: datetime) -> Item:
+    """Return what happened to a training or a pool since it was created."""
+    if chance(rng, 0.2):
         return {"status": rng.choice(["CLOSED", "CLOSED", "ARCHIVED"])}
-    started = max(_cut(rng, created + (until - created) * rng.random()), created)
-    stopped = max(_cut(rng, started + (until - started) * rng.random()), started)
+    started = max(cut(rng, created + (until - created) * rng.random()), created)
+    stopped = max(cut(rng, started + (until - started) * rng.random()), started)
     status = rng.choices(["OPEN", "CLOSED", "ARCHIVED", "LOCKED"], [25, 45, 27, 3])[0]
     past = {"status": status, "last_started": api_time(started)}
     reason = rng.choices(CLOSE_REASONS, [40, 30, 15, 8, 5, 2])[0]
     if status != "OPEN":
         past |= {"last_stopped": api_time(stopped), "last_close_reason": reason}
-    elif _chance(rng, 0.5):
+    elif chance(rng, 0.5):
         # It was stopped once before it was last started.
         earlier = created + (started - created) * rng.random()
         past |= {"last_stopped": api_time(earlier), "last_close_reason": reason}
     return past
 
 
-def _ids(rng: random.Random, count: int, first: int, last: int) -> Iterator[str]:
+def growing_ids(rng: random.Random, count: int, first: int, last: int) -> Iterator[str]:
     """Yield growing ids with gaps, from few digits to many."""
     growth = (last / first) ** (1 / max(count - 1, 1))
     previous = 0
@@ -153,23 +154,29 @@ def _ids(rng: random.Random, count: int, first: int, last: int) -> Iterator[str]
         yield str(previous)
 
 
-def _times(rng: random.Random, exact: Iterable[datetime]) -> list[datetime]:
+def growing_times(rng: random.Random, exact: Iterable[datetime]) -> list[datetime]:
     """Return times in order, some of them the same."""
-    times = sorted(_cut(rng, at) for at in exact)
+    times = sorted(cut(rng, at) for at in exact)
     for index in range(1, len(times)):
-        if _chance(rng, 0.05):
+        if chance(rng, 0.05):
             times[index] = times[index - 1]
     return times
 
 
-def _cut(rng: random.Random, at: datetime) -> datetime:
+def cut(rng: random.Random, at: datetime) -> datetime:
     """Cut a time to milliseconds mostly, to whole seconds or not at all now and then."""
     unit = rng.choices([1, 1000, 1_000_000], [10, 80, 10])[0]
     return at.replace(microsecond=at.microsecond // unit * unit)
 
 
-def _owner(rng: random.Random) -> Item:
+def owner(rng: random.Random) -> Item:
+    """Return who made something."""
     return dict(rng.choices(OWNERS, [80, 15, 5])[0])
+
+
+def quality_control(rng: random.Random) -> Item:
+    """Return up to two rules of quality control."""
+    return {"configs": [_rule(rng, *rule) for rule in rng.sample(RULES, rng.randrange(3))]}
 
 
 def _rule(rng: random.Random, collector: str, key: str, parameters: Item) -> Item:

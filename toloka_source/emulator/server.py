@@ -1,4 +1,4 @@
-"""The emulator itself: the two lists over HTTP, from a thread of this process."""
+"""The emulator itself: the lists over HTTP, from a thread of this process."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 from toloka_source.emulator.account import Account
 from toloka_source.emulator.api import PREFIX, Api, error
 from toloka_source.emulator.faults import Exchange, Fault, FaultPlan
-from toloka_source.emulator.query import RULES
+from toloka_source.emulator.fields import endpoint_of, resource_at
 
 START_SECONDS = 10
 STOP_SECONDS = 5
@@ -41,7 +41,7 @@ class RecordedRequest:
     headers: dict[str, str]
     """By their names in lower case."""
     resource: str | None
-    """The list that was asked for, None on any other path."""
+    """The list that was asked for, such as "user_skills"; None on any other path."""
     status: int | None = None
     """The status of the answer, None as long as there is none (and for good after a reset)."""
 
@@ -120,12 +120,12 @@ class Emulator:
 
         Args:
             fault: What goes wrong.
-            on: Only for requests of this list, "projects" or "trainings".
+            on: Only for requests of this list, such as "projects"; ValueError if there is no such list.
             at: Which of those requests fails first, counted from now on: 1 is the next one.
             times: How many of them fail in a row; None for all from there on.
         """
-        if on is not None and on not in RULES:
-            raise ValueError(f"there is no list of {on!r}")
+        if on is not None:
+            endpoint_of(on)
         self._faults.add(fault, on, at, times)
 
     def clear_faults(self) -> None:
@@ -250,9 +250,8 @@ class Emulator:
 
     def _record(self, request: Request) -> RecordedRequest:
         path = request.scope["path"]
-        resource = path.removeprefix(f"{PREFIX}/")
-        known = resource if path.startswith(f"{PREFIX}/") and resource in RULES else None
-        record = RecordedRequest(path, dict(request.query_params), dict(request.headers), known)
+        resource = resource_at(path.removeprefix(f"{PREFIX}/")) if path.startswith(f"{PREFIX}/") else None
+        record = RecordedRequest(path, dict(request.query_params), dict(request.headers), resource)
         with self._lock:
             self._requests.append(record)
         return record

@@ -35,6 +35,7 @@ from toloka_source.loading.recovery import LAST_LOADED, NOWHERE, PLACE, drop_pen
 from toloka_source.loading.reports import resource_reports
 from toloka_source.report import LoadReport, ResourceReport
 from toloka_source.source import toloka
+from toloka_source.tables.forbidden import others_loaded
 from toloka_source.tables.further_tables import further_tables
 from toloka_source.tables.log_filters import quiet_package_warnings
 from toloka_source.unknown_settings import warn_of_unknown_settings
@@ -96,7 +97,8 @@ def load(
             refresh = refresh or pipeline.refresh
             is_first = not refresh and is_first_load(pipeline, source)
             with quiet_package_warnings(), file_by_file(pipeline) if is_first else nullcontext():
-                with failures_noted(pipeline, names, started, beside) if views else nullcontext():
+                noted = failures_noted(pipeline, names, started, beside) if views else nullcontext()
+                with noted, others_loaded(names):
                     reports, info = (
                         _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, beside)
                     )

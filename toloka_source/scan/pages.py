@@ -6,34 +6,36 @@ of a time at the edge of a page can't get lost. Many pages are read at once, by 
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
 
 from toloka_source.api.client import Client, Item, Page
-from toloka_source.catalog.endpoints import Endpoint
+from toloka_source.catalog import Endpoint
 from toloka_source.errors import ProtocolError, RequestError, shortened
 from toloka_source.scan.gaps import Gap, IdRange, density
-from toloka_source.scan.lanes import is_number, lanes, narrow, order
+from toloka_source.scan.ids import NUMBERS
+from toloka_source.scan.lanes import do_overlap, is_number, lanes, narrow, order
 from toloka_source.scan.parallel import read_ranges
 from toloka_source.window import Window
 
 log = logging.getLogger(__name__)
 
-_MOST_DIGITS = 100
-
 
 def scan(
     client: Client, endpoint: Endpoint, window: Window, filters: Mapping[str, str], workers: int = 1
 ) -> Iterator[Page]:
-    """Yield all pages of a window, at least one for each lane.
+    """Yield all pages of a window, at least one for each lane; each object once.
 
     Raises:
         ProtocolError: A page that breaks the contract of the list, see `read_pages`.
         ApiError: See `Client.get_page`.
     """
+    met: set[str | None] = set()
     for query in lanes(endpoint, window, filters):
-        yield from read_pages(client, endpoint, query, workers)
+        for page in read_pages(client, endpoint, query, workers):
+            yield _without(page, met) if do_overlap(endpoint) else page
 
 
 def read_pages(client: Client, endpoint: Endpoint, query: Mapping[str, str], workers: int = 1) -> Iterator[Page]:
@@ -52,7 +54,7 @@ def read_pages(client: Client, endpoint: Endpoint, query: Mapping[str, str], wor
     pages = _Pages(client, endpoint, query)
     page, ids = pages.after(None)
     yield page
-    if page.has_more and workers > 1 and (last := pages.last(ids)):
+    if page.has_more and workers > 1 and endpoint.ids in NUMBERS and (last := pages.last(ids)):
         page, gap = last
         yield page
         if gap is not None:
@@ -70,6 +72,7 @@ class _Pages:
         self._client = client
         self._endpoint = endpoint
         self._query = query
+        self._numbers = NUMBERS.get(endpoint.ids, NUMBERS["decimal"])
         self._seen: set[str] = set()
 
     def after(self, last_id: str | None) -> tuple[Page, list[str]]:
@@ -77,7 +80,9 @@ class _Pages:
         page, found = self._get({} if last_id is None else {"id_gt": last_id}, "id")
         # an object without an id becomes a rejected row; paging goes by the others
         texts = [item_id for item_id in found if item_id is not None]
-        ids = [item_id for item_id in texts if is_number(item_id)] or texts
+        ids = texts
+        if self._endpoint.ids == "decimal":
+            ids = [item_id for item_id in texts if is_number(item_id)] or texts
         for before, after in pairwise(ids if last_id is None else [last_id, *ids]):
             if not self._follows(after, before):
                 raise ProtocolError(f"{self._endpoint.name}: id {after!r} came after {before!r}, though sorted by id")
@@ -88,13 +93,13 @@ class _Pages:
 
         None if that can't be told: then the pages are to be read in order.
         """
-        if all(map(_is_range_end, first_ids)):
-            first = [int(item_id) for item_id in first_ids]
+        first = self._known_numbers(first_ids)
+        if len(first) == len(first_ids):
             try:
                 page, found = self._get({"id_gt": first_ids[-1]}, "-id")
             except (RequestError, ProtocolError):
                 found = []
-            ids = [int(item_id) for item_id in found if item_id is not None and _is_range_end(item_id)]
+            ids = self._known_numbers(found)
             if ids and len(ids) == len(found) and _fall([*ids, first[-1]]):
                 gap = Gap(first[-1], ids[-1] - 1, density(first), density(ids))
                 return page, gap if page.has_more else None
@@ -103,10 +108,11 @@ class _Pages:
 
     def of_range(self, wanted: IdRange) -> tuple[Page, list[int | None]]:
         """Return a page of a range, and the id of each of its objects."""
-        bounds = {"id_gt": str(wanted.low), "id_lte": str(wanted.high)}
+        write = self._numbers.text
+        bounds = {"id_gt": write(wanted.low), "id_lte": write(wanted.high)}
         page, texts = self._get(bounds, "-id" if wanted.downwards else "id")
-        ids = [int(text) if text is not None and is_number(text) else None for text in texts]
-        known = [item_id for item_id in ids if item_id is not None]
+        ids = [self._number(text) for text in texts]
+        known = [number for number in ids if number is not None]
         falling = known if wanted.downwards else known[::-1]
         if not _fall([wanted.high + 1, *falling, wanted.low]) or (not known and any(texts)):
             raise ProtocolError(f"{self._endpoint.name}: ids {_first_few(texts)} came, asked for {wanted}")
@@ -123,12 +129,30 @@ class _Pages:
             raise ProtocolError(f"{self._endpoint.name}: has_more is true on a page without objects that have an id")
         return page, ids
 
+    def _number(self, item_id: str | None) -> int | None:
+        """Return the number of an id with which ranges can be computed; None for others."""
+        return None if item_id is None else self._numbers.of(item_id)
+
+    def _known_numbers(self, ids: Sequence[str | None]) -> list[int]:
+        numbers = map(self._number, ids)
+        return [number for number in numbers if number is not None]
+
     def _follows(self, after: str, before: str) -> bool:
-        if is_number(after) and is_number(before):
+        if self._endpoint.ids == "decimal" and is_number(after) and is_number(before):
             return order(after) > order(before)
+        if self._endpoint.ids == "object_id" and len(self._known_numbers([after, before])) == 2:  # noqa: PLR2004 - both
+            return after > before
         # nobody knows the order of other ids: none may come twice, so that the pass ends
         self._seen.add(before)
         return after not in self._seen
+
+
+def _without(page: Page, met: set[str | None]) -> Page:
+    """Return the page without the objects that another lane has brought, and note what is in it."""
+    ids = [_id(item) for item in page.items]
+    new = [item for item, item_id in zip(page.items, ids, strict=True) if item_id is None or item_id not in met]
+    met.update(ids)
+    return replace(page, items=new)
 
 
 def _first_few(texts: Sequence[str | None]) -> str:
@@ -138,11 +162,6 @@ def _first_few(texts: Sequence[str | None]) -> str:
 
 def _fall(ids: Sequence[int]) -> bool:
     return all(before > after for before, after in pairwise(ids))
-
-
-def _is_range_end(item_id: str) -> bool:
-    """Tell whether ranges can be computed with the id: its square is still a number to `float`."""
-    return is_number(item_id) and len(item_id) <= _MOST_DIGITS
 
 
 def _id(item: Item) -> str | None:

@@ -35,6 +35,8 @@ class AccountCheck:
         Raises:
             AccountChangedError: The account is another one than the last time.
         """
+        if not {"owner__id", "owner__myself"} <= {*rows.column_names}:
+            return
         own = rows.filter(rows["owner__myself"])["owner__id"].drop_null()
         if not len(own):
             return

@@ -7,6 +7,7 @@ column doesn't decode are its objects looked at one by one, and those that don't
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from decimal import Context, Decimal, InvalidOperation
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -26,9 +27,13 @@ _DECODERS: dict[pa.DataType, msgspec.json.Decoder[Any]] = {
     schemas.TIMESTAMP: msgspec.json.Decoder(list[datetime | None]),
     schemas.INTEGER: msgspec.json.Decoder(list[_INT64 | None]),
     schemas.BOOLEAN: msgspec.json.Decoder(list[bool | None]),
+    schemas.NUMBER: msgspec.json.Decoder(list[float | None]),
+    schemas.MONEY: msgspec.json.Decoder(list[Decimal | None]),
 }
 _CHILDREN_DECODER = msgspec.json.Decoder(list[dict[str, msgspec.Raw] | None])
 _ID_DECODER = msgspec.json.Decoder(list[Annotated[str, msgspec.Meta(min_length=1)]])
+_LEAST_MONEY = Decimal(1).scaleb(-schemas.MONEY.scale)
+_MONEY_CONTEXT = Context(prec=schemas.MONEY.precision)
 _MISFITS = (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid)
 
 
@@ -147,7 +152,21 @@ def _column(values: Sequence[msgspec.Raw], field: pa.Field, *, is_jsonb: bool) -
                 jsonb.check(text)
         return pa.array(texts, field.type)
     decoder = _DECODERS[field.type] if field.nullable else _ID_DECODER
-    return pa.array(decoder.decode(b"[" + b",".join(values) + b"]"), field.type)
+    decoded: list[Any] = decoder.decode(b"[" + b",".join(values) + b"]")
+    if field.type == schemas.MONEY:
+        decoded = [_money(amount) for amount in decoded]
+    return pa.array(decoded, field.type)
+
+
+def _money(amount: Decimal | None) -> Decimal | None:
+    """Round an amount to what its column holds: what is beyond that comes of somebody's binary fractions."""
+    try:
+        rounded = amount and amount.quantize(_LEAST_MONEY, context=_MONEY_CONTEXT)
+        if rounded is None or rounded.is_finite():
+            return rounded
+    except InvalidOperation:
+        pass
+    raise msgspec.ValidationError("Expected an amount of money")
 
 
 def _fault(item: Item, schema: pa.Schema, *, is_jsonb: bool) -> tuple[str, str] | None:

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from toloka_source.catalog import schemas
-from toloka_source.catalog.endpoints import ENDPOINTS
+from toloka_source.catalog import ENDPOINTS, schemas
 
 REJECTED_ITEMS = "rejected_items"
 """Of all resources: objects that don't fit their schema."""

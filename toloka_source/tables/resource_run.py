@@ -1,16 +1,12 @@
-"""One run of one resource: cursor -> window -> scan -> tables.
+"""One run of one resource: what is read goes on to dlt as far as it is new, with what it shows beside.
 
-A regular run covers what happened since the cursor. The cursor then becomes the moment at which the run's first page
-was asked for, not the greatest time seen: what happens while the pages are read belongs to the next run. It moves when
-the last row was taken: a run that ends early has promised nothing.
+The cursor moves when the last row was taken: a run that ends early has promised nothing.
 """
 
 import logging
-from collections.abc import Generator, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
-from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -20,27 +16,23 @@ from dlt.common.schema.typing import C_DLT_ID
 from dlt.sources import incremental
 
 from toloka_source import _dlt
-from toloka_source.api.client import Client, Page
-from toloka_source.catalog import schemas
-from toloka_source.catalog.endpoints import Endpoint
+from toloka_source.api.client import Client
+from toloka_source.catalog import Endpoint, schemas
 from toloka_source.destinations.known_rows import known_rows, without_known
 from toloka_source.destinations.place import Place
-from toloka_source.errors import AccountChangedError, RejectedItemsError
-from toloka_source.scan.pages import scan
+from toloka_source.errors import AccountChangedError, PermissionDeniedError, RejectedItemsError
 from toloka_source.settings import EPOCH, Settings
 from toloka_source.tables.account import AccountCheck
-from toloka_source.tables.arrow import Rejected, rejected_table, to_table
+from toloka_source.tables.arrow import Rejected, rejected_table
 from toloka_source.tables.background import run_ahead
-from toloka_source.tables.batches import batches
 from toloka_source.tables.changes import Changes
-from toloka_source.tables.cursors import has_our_terms
-from toloka_source.tables.full_scans import FullScans
+from toloka_source.tables.forbidden import do_others_go_on
 from toloka_source.tables.further_tables import GONE_ITEMS, REJECTED_ITEMS, history_of
 from toloka_source.tables.gone import absences
 from toloka_source.tables.hints import RunHints, Terms, with_load_id
 from toloka_source.tables.history import History
 from toloka_source.tables.log_filters import silence_json_warning
-from toloka_source.window import Window
+from toloka_source.tables.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +40,6 @@ RUN_METRICS = "run"
 """Where a resource's metrics in dlt's trace hold what its run did."""
 
 _TABLES_AHEAD = 1
-_MILLISECOND = timedelta(milliseconds=1)
-
-_START = "start_date"
-"""Where a resource's state holds the start date that is in force."""
 
 
 class Run:
@@ -77,34 +65,14 @@ class Run:
             place: What is loaded into, if anything is.
         """
         self._endpoint = endpoint
-        self._filters = settings.filters.get(endpoint.name, {})
         self._settings = settings
         self._cursor = cursor
         self._client = client
         self._hints = hints
         self._place = place
-        self._is_pushed_down = has_our_terms(cursor, endpoint)
-        self._is_backfill = cursor.end_value is not None
-        self._keeps_state = self._is_pushed_down and not self._is_backfill
-        # dlt writes the state as soon as somebody asks for it
-        self._state: dict[str, Any] = dlt.current.resource_state() if self._keeps_state else {}
-        cursor_state = cursor.get_state()
-        self._last_value: datetime | None = cursor_state["last_value"]
-        self._start: datetime | None = settings.start or self._state.get(_START, cursor_state["initial_value"])
-        history = ["history"] if settings.history else []
-        scope = (place and place.digest, sorted(self._filters.items()), self._start, *history)
-        self._full_scans = FullScans(
-            state=self._state,
-            others=_dlt.resource_states() if self._keeps_state else {},
-            after=settings.rescan_after,
-            scope=sha256(repr(scope).encode()).hexdigest(),
-        )
-        self._account = AccountCheck(endpoint.name, self._state, place, allow=settings.allow_shrink)
-        self._normalize = dlt.current.source_schema().naming.normalize_path
+        self._reading = Reading(endpoint, settings, cursor, client, place)
+        self._account = AccountCheck(endpoint.name, self._reading.state, place, allow=settings.allow_shrink)
         self._terms = Terms()
-        self._window = Window()
-        self._as_of = EPOCH  # until the first page was read
-        self._kind, self._reason = "increment", ""
         self._changes = Changes(None, is_whole=False)
         self._history: History | None = None
         self._rejected: list[Rejected] = []
@@ -117,27 +85,31 @@ class Run:
         started = monotonic()
         resource = dlt.current.resource()
         # what isn't complete has no end: nothing is promised of it
-        metrics: dict[str, Any] = {"window_end": None, "rejected": 0, "gone": 0, "is_short": False} | Changes(
-            None, is_whole=False
-        ).counts()
+        metrics: dict[str, Any] = {"window_end": None, "rejected": 0, "gone": 0}
+        metrics |= {"is_short": False, "is_forbidden": False, **self._changes.counts()}
         dlt.current.resource_metrics()[RUN_METRICS] = metrics
+        reading = self._reading
         try:
             silence_json_warning(resource.name)
             self._terms = self._hints.fit(resource, self._place)
             yield from self._tables(metrics)
-            metrics["window_end"] = self._as_of
+            metrics["window_end"] = reading.as_of
+        except PermissionDeniedError as error:
+            if self._objects or not do_others_go_on(resource.name, error):
+                raise
+            metrics["is_forbidden"] = True
         finally:
             metrics |= {
-                "kind": self._kind,
-                "reason": self._reason,
-                "window_start": self._window.start,
+                "kind": reading.kind,
+                "reason": reading.reason,
+                "window_start": reading.window.start,
                 "requests": self._client.requests,
                 "retries": self._client.retries,
                 "seconds": monotonic() - started,
             }
 
     def _tables(self, metrics: dict[str, Any]) -> Iterator[Any]:
-        if self._is_pushed_down:
+        if self._reading.is_pushed_down:
             self._cursor.advance(None)  # type: ignore[arg-type] # documented: only to pass all rows
         for table, moment in self._built(metrics):
             if table is None:
@@ -154,24 +126,19 @@ class Run:
                 # else the memory of tables that were written stays with the threads that made them: 40 MB and more
                 pa.default_memory_pool().release_unused()
         # an empty account gets its tables too, and the first window of a back-fill makes them for those beside it
-        if not self._has_rows and not self._is_increment and self._changes.is_empty_there:
+        if not self._has_rows and not self._reading.is_increment and self._changes.is_empty_there:
             yield self._for_dlt(self._endpoint.schema.append(schemas.HASH).empty_table())
         metrics |= self._changes.counts()
         for name, further in self._further_tables(metrics):
             self._has_rows = True
             yield self._further(name, further)
-        if self._keeps_state and (self._has_rows or self._window.whole):
-            self._cursor.advance(self._as_of)
+        if self._reading.keeps_state and (self._has_rows or self._reading.window.whole):
             self._account.note()
-            if self._window.whole:
-                self._state[_START] = self._start
-                pages = -(-self._objects // self._endpoint.page_size)
-                requests, is_complete = self._client.requests, self._knows_gone
-                self._full_scans.note(self._as_of, requests, pages, is_complete=is_complete)
+            self._reading.note(self._objects, is_complete=self._knows_gone)
 
     def _built(self, metrics: dict[str, Any]) -> Iterator[tuple[pa.Table | None, datetime]]:
         """Yield the tables of what is read (None: not yet), and when that was; keep the objects that don't fit."""
-        for built in run_ahead(self._read(), _TABLES_AHEAD, self._client.close):
+        for built in run_ahead(self._reading.tables(self._hints), _TABLES_AHEAD, self._client.close):
             if built is None:
                 yield None, EPOCH
                 continue
@@ -198,12 +165,12 @@ class Run:
             if table.num_rows:
                 yield REJECTED_ITEMS, table
         compared = self._changes.ids()
-        if compared and self._window.whole and not self._filters and self._start is None:
+        if compared and self._reading.shows_what_is_gone:
             known, met = compared
             others = pa.array([misfit.id.strip('"') for misfit in self._rejected if misfit.id], pa.string())
             met = pa.chunked_array([*met.chunks, others], pa.string())
-            newest = self._terms.newest
-            gone, shrink = absences(name, known, met, self._as_of, self._settings, self._state, newest=newest)
+            newest, as_of = self._terms.newest, self._reading.as_of
+            gone, shrink = absences(name, known, met, as_of, self._settings, self._reading.state, newest=newest)
             if shrink:
                 self._refuse(shrink, metrics)
             if gone is None:
@@ -212,7 +179,7 @@ class Run:
             if gone.num_rows:
                 metrics["gone"] = gone["back_at"].null_count
                 yield GONE_ITEMS, gone
-            ended = self._history.gone(met, self._as_of) if self._history else None
+            ended = self._history.gone(met, as_of) if self._history else None
             if ended is not None and ended.num_rows:
                 yield history_of(name), ended
 
@@ -225,62 +192,15 @@ class Run:
 
     def _compare(self) -> None:
         """Begin to compare what is read with what the destination holds."""
-        terms, is_whole = self._terms, self._window.whole
-        if terms.table is None or not self._keeps_state:
+        terms, is_whole = self._terms, self._reading.window.whole
+        if terms.table is None or not self._reading.keeps_state:
             return
         self._changes = Changes(partial(known_rows, terms.table, newest=terms.newest), is_whole=is_whole)
         if self._settings.history and not (self._place and self._place.has_tables):
             log.warning("%s: a destination that has no tables gets no history", self._endpoint.name)
         elif self._settings.history:
-            seen_at = self._full_scans.complete_at
+            seen_at = self._reading.full_scans.complete_at
             self._history = History(self._endpoint.name, seen_at, is_whole=is_whole, newest=terms.newest)
-
-    def _read(self) -> Generator[tuple[pa.Table, list[Rejected], datetime]]:
-        """Read the window and build its tables; this runs in a thread of its own."""
-        self._window, self._as_of, pages = self._open()
-        is_jsonb = self._place is not None and self._place.is_jsonb
-        there = self._hints.unknown_columns
-        for items, moment in batches(pages):
-            table, misfits = to_table(items, self._endpoint.schema, self._normalize, is_jsonb=is_jsonb, there=there)
-            yield table, misfits, moment
-
-    @property
-    def _is_increment(self) -> bool:
-        return not self._window.whole and not self._is_backfill
-
-    def _open(self) -> tuple[Window, datetime, Iterator[Page]]:
-        """Return the window of this run, the moment up to which it is complete, and its pages."""
-        if self._is_backfill:
-            self._kind = "back-fill"
-        if not self._is_pushed_down:
-            # dlt drops what is just outside of its range; the API's is open at the start, and of whole milliseconds
-            start, end = self._cursor.start_value, self._cursor.end_value
-            window = Window(start and start - _MILLISECOND, end and end + _MILLISECOND)
-            return window, *self._begin(window)
-        if self._cursor.end_value is not None:
-            window = Window(self._settings.start, self._cursor.end_value)
-            return window, self._cursor.end_value, self._scan(window)
-        self._reason = self._full_scans.reason()
-        if not self._reason:
-            window = Window(self._cursor.start_value)
-            as_of, pages = self._begin(window)
-            self._reason = self._full_scans.reason_at(as_of, self._last_value)
-            if not self._reason:
-                return window, as_of, pages
-        self._kind = "first" if self._full_scans.is_first else "re-scan"
-        level = logging.WARNING if self._full_scans.is_clock_wrong else logging.INFO
-        log.log(level, "%s: everything is read: %s", self._endpoint.name, self._reason)
-        window = Window(self._start, whole=True)
-        return window, *self._begin(window)
-
-    def _scan(self, window: Window) -> Iterator[Page]:
-        return scan(self._client, self._endpoint, window, self._filters, self._settings.workers)
-
-    def _begin(self, window: Window) -> tuple[datetime, Iterator[Page]]:
-        """Read the first page; what changes from then on belongs to the next run."""
-        pages = self._scan(window)
-        first = next(pages)
-        return first.as_of, chain([first], pages)
 
     def _for_dlt(self, table: pa.Table) -> object:
         """Return the table as dlt takes it: with what dlt adds to rows that aren't Arrow's, and hints."""

@@ -19,6 +19,7 @@ import pyarrow as pa
 from tests.benchmarks import checks
 from toloka_source import ENDPOINTS
 from toloka_source.api.client import Item
+from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.tables.arrow import to_table
 
 CONCURRENCY = 8
@@ -110,7 +111,7 @@ def prepare(base_url: str) -> Reader:
 def first_load(reader: Reader) -> None:
     """Load everything."""
     with duckdb.connect(FILE) as connection:
-        for name, table in _tables(reader, [_Range(name, {}) for name in ENDPOINTS]):
+        for name, table in _tables(reader, [_Range(name, {}) for name in DEFAULT_ENDPOINTS]):
             connection.register("new", table)
             connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS FROM new LIMIT 0")
             connection.execute(f"INSERT INTO {name} FROM new")
@@ -120,11 +121,11 @@ def increment(reader: Reader) -> None:
     """Load what is new or restarted since the greatest times in the tables."""
     with duckdb.connect(FILE) as connection:
         ranges = []
-        for name, endpoint in ENDPOINTS.items():
-            times = [_greatest(connection, name, cursor) for cursor in endpoint.cursors]
+        for name, endpoint in DEFAULT_ENDPOINTS.items():
+            times = [_greatest(connection, name, cursor.name) for cursor in endpoint.cursors]
             for number, cursor in enumerate(endpoint.cursors):
-                covered = {f"{endpoint.cursors[0]}_lte": times[0]} if number else {}
-                ranges.append(_Range(name, {f"{cursor}_gt": times[number], **covered}))
+                covered = {f"{endpoint.cursors[0].name}_lte": times[0]} if number else {}
+                ranges.append(_Range(name, {f"{cursor.name}_gt": times[number], **covered}))
         for name, table in _tables(reader, ranges):
             connection.register("new", table)
             connection.execute("BEGIN")
@@ -136,18 +137,18 @@ def increment(reader: Reader) -> None:
 def rescan(reader: Reader) -> None:
     """Load everything again."""
     with duckdb.connect(FILE) as connection:
-        for name in ENDPOINTS:
+        for name in DEFAULT_ENDPOINTS:
             connection.execute(f"DROP TABLE {name}")
     first_load(reader)
 
 
 def check() -> checks.Facts:
     """Return what is in the tables."""
-    return checks.of_tables(FILE, {name: f"FROM {name}" for name in ENDPOINTS})
+    return checks.of_tables(FILE, {name: f"FROM {name}" for name in DEFAULT_ENDPOINTS})
 
 
 def _tables(reader: Reader, ranges: list[_Range]) -> Iterator[tuple[str, pa.Table]]:
-    gathered: dict[str, list[Item]] = {name: [] for name in ENDPOINTS}
+    gathered: dict[str, list[Item]] = {name: [] for name in DEFAULT_ENDPOINTS}
     for name, items in reader.read(ranges):
         gathered[name] += items
         if len(gathered[name]) >= TABLE_ROWS:

@@ -3,7 +3,8 @@
 import dlt
 
 from tests.benchmarks import checks
-from toloka_source import ENDPOINTS, load, toloka
+from toloka_source import load, toloka
+from toloka_source.catalog import DEFAULT_ENDPOINTS
 
 Job = tuple[dlt.Pipeline, str]
 
@@ -31,4 +32,4 @@ def rescan(job: Job) -> None:
 
 def check() -> checks.Facts:
     """Return what is in the tables."""
-    return checks.of_tables("toloka.duckdb", {name: f"FROM toloka_data.{name}" for name in ENDPOINTS})
+    return checks.of_tables("toloka.duckdb", {name: f"FROM toloka_data.{name}" for name in DEFAULT_ENDPOINTS})
