@@ -144,6 +144,16 @@ def lowest(session: nox.Session) -> None:
     session.run("pytest", *AT_ONCE, *session.posargs)
 
 
+@nox.session(python="3.11")
+@nox.parametrize("version", ["1.4", "1.5", "2.0"])
+def duckdb(session: nox.Session, version: str) -> None:
+    """Run the tests of loads, tables and views on other versions of DuckDB."""
+    _install(session, COMPILED, "--python", session.virtualenv.location)
+    session.install("--quiet", f"duckdb=={version}.*")
+    session.run("pytest", *AT_ONCE, "tests/loading", "tests/tables", "tests/bi", *session.posargs)
+    session.run("pytest", *WITH_SLOW, "tests/loading/test_older_duckdb.py", *session.posargs)
+
+
 @nox.session
 def dashboard(session: nox.Session) -> None:
     """Show `toloka.duckdb` in Superset, or a demo, or the file or postgresql:// address after `--`."""

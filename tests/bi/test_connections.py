@@ -30,7 +30,7 @@ COUNT = "SELECT count(*) FROM toloka_bi.projects"
 HOLD = f"""
 import duckdb
 with duckdb.connect("{FILE}", read_only=True) as connection:
-    print(connection.sql("{COUNT}").fetchone(), flush=True)
+    print(connection.execute("{COUNT}").fetchone(), flush=True)
     input()
 """
 COPY = Path(".toloka.duckdb.loading", FILE)

@@ -29,7 +29,7 @@ import duckdb, json, select, sys
 
 def read(connection):
     projects = "(SELECT count(*) FROM toloka_data.projects)"
-    return connection.sql(f"SELECT {projects}, count(*) FROM toloka_bi.trainings").fetchone()
+    return connection.execute(f"SELECT {projects}, count(*) FROM toloka_bi.trainings").fetchone()
 
 def goes_on():
     return not select.select([sys.stdin], [], [], 0.01)[0]
@@ -87,7 +87,7 @@ KILL = "os.kill(os.getpid(), 9)"
 def asked(query: str) -> Any:
     """Return the only value of a query."""
     with duckdb.connect(FILE, read_only=True) as connection:
-        found = connection.sql(query).fetchone()
+        found = connection.execute(query).fetchone()
     assert found
     return found[0]
 

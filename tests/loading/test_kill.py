@@ -107,7 +107,7 @@ class Runs:
     def tables(self) -> Tables:
         """Return what the tables hold of what the account has; they aren't there before the first load."""
         with duckdb.connect(self.folder / "toloka.duckdb", read_only=True) as connection:
-            if not connection.sql("FROM duckdb_tables()").fetchone():
+            if not connection.execute("FROM duckdb_tables()").fetchone():
                 return {}
             there = {name: set(self.api.account.ids(name)) for name in DEFAULT_ENDPOINTS}
             return {
@@ -276,6 +276,6 @@ def test_killed_as_the_file_is_replaced(runs: Runs, moment: str) -> None:
     assert runs.tables() == (runs.account() if moment == "after" else before)
     runs.assert_right()
     with duckdb.connect(runs.folder / "toloka.duckdb", read_only=True) as connection:
-        loads = connection.sql("SELECT count(*), count(DISTINCT load_id) FROM toloka_data._dlt_loads").fetchone()
+        loads = connection.execute("SELECT count(*), count(DISTINCT load_id) FROM toloka_data._dlt_loads").fetchone()
     assert loads
     assert loads[0] == loads[1]  # nothing was loaded twice

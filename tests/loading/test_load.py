@@ -491,7 +491,7 @@ def test_the_state_stays_small_whatever_the_overlap_holds(warehouse: Warehouse) 
 
 def dump(file: str) -> tuple[list[Any], ...]:
     """Return all that a DuckDB file holds of the account, as text, and the state of the sources."""
-    of_dlt = "COLUMNS(name -> name NOT LIKE '_dlt%')"
+    of_dlt = "COLUMNS(lambda name: name NOT LIKE '_dlt%')"
     with duckdb.connect(file) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         tables = [

@@ -35,6 +35,11 @@ _AT_ONCE = 1 << 26
 _FICLONE = 0x40049409
 """Linux' request to share the blocks of another file."""
 
+_Config = dict[str, str | bool | int | float | list[str]]
+
+_NEW: _Config = {"storage_compatibility_version": "v1.0.0"}
+"""What a file is made with: what DuckDB 1 does by itself, and no DuckDB 1 reads what DuckDB 2 makes by itself."""
+
 
 def can_replace(path: Path) -> bool:
     """Tell whether a new file can take the place of this one, and be the same in all but what is in it."""
@@ -123,10 +128,8 @@ def _holder(path: Path, *, read_only: bool) -> str:
     """
     import duckdb  # noqa: PLC0415 - takes time to import
 
-    # a process opens a file once, and by one configuration: nobody else has this one
-    config: dict[str, str | bool | int | float | list[str]] = {}
-    if read_only:
-        config["custom_user_agent"] = "toloka-source"
+    # a process opens a file once, and by one configuration: nobody else has this one; to write, it may be made
+    config: _Config = {"custom_user_agent": "toloka-source"} if read_only else _NEW
     try:
         duckdb.connect(path, read_only=read_only, config=config).close()
     except duckdb.ConnectionException:
@@ -156,7 +159,7 @@ def create(path: Path) -> None:
     """Make an empty database; whoever looks sees all of it, or nothing."""
     import duckdb  # noqa: PLC0415 - takes time to import
 
-    duckdb.connect(path).close()
+    duckdb.connect(path, config=_NEW).close()
 
 
 def copy(opened: BinaryIO, path: Path, target: Path) -> None:

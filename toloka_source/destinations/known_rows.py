@@ -4,6 +4,7 @@ The destination is the truth: a row that was deleted there isn't known, and is l
 """
 
 import logging
+import warnings
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,6 +173,8 @@ def _read(
         relation = relation.where(by, "in", list(among))
     if without:
         relation = relation.where(_named(without).is_(exp.null()))
+    # dlt asks DuckDB 2 for Arrow in a way that it warns of
+    warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
     chunks = list(relation.iter_arrow(_ROWS_AT_ONCE))
     return pa.concat_tables(chunks) if chunks else None
 
