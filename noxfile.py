@@ -19,6 +19,13 @@ AT_ONCE = ("-n", "auto", "--dist", "worksteal")
 COMPILED = "--compile-bytecode"
 """The tests start hundreds of processes that import dlt."""
 
+CHROMIUM = ("chromium", "chromium fonts-dejavu-core")
+MARIADB = ("mariadbd", "mariadb-server-core mariadb-client-core")
+"""Programs of Debian's, and the packages that have them."""
+
+DUCKLAKE = "1.5.5"
+"""The version of DuckDB for which the package index has DuckLake, so that nothing is fetched from elsewhere."""
+
 WITH_SLOW = ("-m", "")
 """Runs the tests marked `slow` too, which pyproject.toml leaves out."""
 
@@ -39,13 +46,13 @@ def _superset(session: nox.Session) -> str:
     return python
 
 
-def _browser(session: nox.Session) -> None:
-    """Have Debian's Chromium, which root can install."""
-    if shutil.which("chromium"):
+def _debian(session: nox.Session, program: str, packages: str) -> None:
+    """Have a program of Debian's, which root can install."""
+    if shutil.which(program):
         return
-    install = "apt-get install --yes --no-install-recommends chromium fonts-dejavu-core"
+    install = f"apt-get install --yes --no-install-recommends {packages}"
     if os.geteuid() != 0:
-        session.error(f"Chromium is missing: {install}")
+        session.error(f"{program} is missing: {install}")
     session.run_install("apt-get", "update", "-qq", external=True)
     session.run_install(*install.split(), "-qq", external=True, env={"DEBIAN_FRONTEND": "noninteractive"})
 
@@ -118,7 +125,7 @@ def live(session: nox.Session) -> None:
         session, COMPILED, "--extra", "dagster", "--group", "dagster-page", folder=str(environments / "live-dagster")
     )
     _install(session, COMPILED, "--group", "browser")
-    _browser(session)
+    _debian(session, *CHROMIUM)
     session.run("pytest", "tests/live", *session.posargs, env={"TOLOKA_ENVIRONMENTS": str(environments)})
 
 
@@ -126,8 +133,20 @@ def live(session: nox.Session) -> None:
 def superset(session: nox.Session) -> None:
     """Show warehouses in a real Superset, and compare every figure with the account."""
     _install(session, COMPILED, "--group", "browser")
-    _browser(session)
+    _debian(session, *CHROMIUM)
     session.run("pytest", "tests/superset", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
+
+
+@nox.session(tags=["all"])
+def destinations(session: nox.Session) -> None:
+    """Run loads into each kind of destination: databases, files in folders and buckets, DuckLake."""
+    _install(session, COMPILED, "--extra", "pyiceberg")
+    extensions = (f"duckdb-extension-{name}=={DUCKLAKE}" for name in ("ducklake", "sqlite-scanner", "postgres-scanner"))
+    session.install(
+        "--quiet", f"duckdb=={DUCKLAKE}", *extensions, "dlt[s3,sqlalchemy]", "moto[server]>=5.1", "pymysql>=1.1"
+    )
+    _debian(session, *MARIADB)
+    session.run("pytest", *AT_ONCE, "tests/destinations", *session.posargs)
 
 
 @nox.session(python=["3.12", "3.13", "3.14"])

@@ -58,7 +58,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
         common |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     options = f"--pgdata={data} --pwfile={password_file} --username=postgres --auth=scram-sha-256 --encoding=UTF8"
-    port = _free_port()
+    port = free_port()
     settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": port}.items()]
     url = f"postgresql://postgres:{password_file.read_text()}@127.0.0.1:{port}/postgres"
     with log.open("wb") as output:
@@ -108,7 +108,8 @@ def _programs(folder: Path) -> Path:
     return installed / _PACKAGE / "pginstall" / "bin"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nobody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

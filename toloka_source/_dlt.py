@@ -7,7 +7,7 @@ Nothing here fails silently: what is missing raises `AttributeError`, `ImportErr
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from dlt.extract.state import get_current_pipe
 from dlt.pipeline.state_sync import force_state_extract, load_pipeline_state_from_destination
 
 DUCKDB, POSTGRES = "dlt.destinations.duckdb", "dlt.destinations.postgres"
+SQLALCHEMY = "dlt.destinations.sqlalchemy"
 """dlt's names of the destinations that need something of their own."""
 
 
@@ -206,16 +207,22 @@ def copied(given: AnyDestination, settings: Mapping[str, object], kind: type[pos
     return made
 
 
-def delta_table(pipeline: dlt.Pipeline, schema: str, table: str) -> Any | None:  # noqa: ANN401 - a class of an extra
-    """Return a Delta table; None if the table isn't one, by its own setting or the destination's.
+def open_table(pipeline: dlt.Pipeline, schema: str, table: str, columns: Sequence[str]) -> Iterable[Any] | None:
+    """Return the record batches of a Delta or Iceberg table; None if it is neither, by its own setting or the place's.
 
-    dlt's documented `get_delta_tables` refuses a table of another format, and its SQL needs an extension of DuckDB's
-    from the network.
+    dlt's documented `get_delta_tables` refuses a table of another format, and its SQL needs extensions of DuckDB's from
+    the network.
     """
     with pipeline.destination_client(schema) as client:
-        if isinstance(client, SupportsOpenTables) and client.is_open_table("delta", table):
-            return client.load_open_table("delta", table)
-    return None
+        if not isinstance(client, SupportsOpenTables):
+            return None
+        batches: Iterable[Any] | None = None
+        if client.is_open_table("delta", table):
+            batches = client.load_open_table("delta", table).to_pyarrow_dataset().to_batches(columns=list(columns))
+        elif client.is_open_table("iceberg", table):
+            scan = client.load_open_table("iceberg", table).scan(selected_fields=tuple(columns))
+            batches = scan.to_arrow_batch_reader()
+        return batches
 
 
 def forget_tables(pipeline: dlt.Pipeline, schema: str) -> None:

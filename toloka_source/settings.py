@@ -22,13 +22,16 @@ AUTO: Literal["auto"] = "auto"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Older than anything in Toloka."""
 
+_EXTRAS = {"delta": "deltalake", "iceberg": "pyiceberg"}
+"""The package that a format of tables needs, which is an extra of this one by the same name."""
+
 if TYPE_CHECKING:
     from toloka_source.catalog import endpoints
 
     Environment = Literal["production", "sandbox"]
     """Which of the API's hosts."""
 
-    TableFormat = Literal["delta"]
+    TableFormat = Literal["delta", "iceberg"]
     """The format of the tables, for the destination `filesystem`."""
 
     Time = str | date
@@ -182,13 +185,12 @@ def _share(name: str, value: Any) -> float:  # noqa: ANN401 - checked here
 
 
 def _table_format(name: str | None) -> TTableFormat | None:
-    known: dict[str | None, TTableFormat | None] = {None: None, "delta": "delta"}
+    known: dict[str | None, TTableFormat | None] = {None: None, "delta": "delta", "iceberg": "iceberg"}
     if name not in known:
-        raise ConfigurationError("table_format", name, "unknown; use delta, or leave it out")
-    if name == "delta" and find_spec("deltalake") is None:
-        raise ConfigurationError(
-            "table_format", name, "needs the extra deltalake: pip install 'toloka-source[deltalake]'"
-        )
+        raise ConfigurationError("table_format", name, "unknown; use delta or iceberg, or leave it out")
+    extra = _EXTRAS.get(name or "")
+    if extra and find_spec(extra) is None:
+        raise ConfigurationError("table_format", name, f"needs the extra {extra}: pip install 'toloka-source[{extra}]'")
     return known[name]
 
 

@@ -76,8 +76,9 @@ def toloka(
             writes nothing. What was allowed in one run is so in the next ones.
         max_concurrency: How many pages of a resource are read at once; 1: one after the other.
         strict: Fail, before anything is loaded, when an object doesn't fit its schema.
-        table_format: For the destination `filesystem`: "delta" (needs dlt's extra `deltalake`) makes tables whose rows
-            are merged. Without it each load adds files, and an id has a row from each load that brought it.
+        table_format: For the destination `filesystem`: "delta" (needs the extra `deltalake`) or "iceberg" (needs the
+            extra `pyiceberg`) makes tables whose rows are merged. Without it each load adds files, and an id has a row
+            from each load that brought it.
 
     Returns:
         A resource for each of `resources`.

@@ -107,3 +107,13 @@ def test_nothing_goes_on_without_the_command(configured: Emulator, own_folder: P
     assert "Traceback" not in err
     assert "interrupted" not in err
     assert not list((own_folder / "dlt" / "pipelines").glob("*toloka_data*"))
+
+
+def test_a_list_that_may_not_be_read(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
+    configured.account.create("skills", created="2026-01-10T00:00:00.000")
+    configured.fail(Fault.status(403), on="pools", times=None)
+    words = ("backfill", "--start-date", "2026-01-01", "--end-date", "2026-02-01", "--resources", "skills,pools")
+    assert command(*words) == 1
+    assert "error: pools: the token may not read it, the other lists were loaded" in capfd.readouterr().err
+    assert command(*words, "--skip-forbidden") == 0
+    assert "skills 1" in capfd.readouterr().out

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from tests.conftest import Warehouse
-from tests.loading.test_destinations import PostgresStore
+from tests.destinations.stores import PostgresStore
 from toloka_source import ENDPOINTS
 from toloka_source.emulator import Emulator
 

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from tests.api.test_faults import fault_table
+from tests.destinations.kinds import CHECKS, KINDS, LIMITS
 from tests.docs.messages import messages
 from toloka_source import ENDPOINTS, errors, toloka
 from toloka_source.bi.list_views import list_views
@@ -195,6 +196,21 @@ def sessions() -> str:
     return table(("session", "what it does"), ((f"`{node.name}`", get_docstring(node) or "") for node in named))
 
 
+def destinations() -> str:
+    """Return what is checked of each kind of destination, and which checks it is known to fail."""
+    checks = "".join(f"- {said}\n" for said in CHECKS.values())
+    rows = [(kind.name, kind.extra, kind.json, _limits(LIMITS.get(name, {}))) for name, kind in KINDS.items()]
+    return f"{checks}\n{table(('destination', 'needs', '`json` columns', 'fails'), rows)}"
+
+
+def _limits(limits: Mapping[str, str]) -> str:
+    """Return reasons; one that stands for several checks is said once, after all of them."""
+    checks: dict[str, list[str]] = {}
+    for check, reason in limits.items():
+        checks.setdefault(reason, []).append(CHECKS[check])
+    return "; ".join(f"*{', '.join(names)}*: {reason}" for reason, names in checks.items())
+
+
 PARTS: dict[str, Callable[[], str]] = {
     **{f"columns of {name}": partial(columns, schema) for name, schema in TABLES.items()},
     **{f"columns of view {name}": partial(view, name) for name in VIEWS},
@@ -208,6 +224,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "errors": error_tree,
     "messages": lambda: table(("what you see", "what to do"), messages()),
     "faults": fault_table,
+    "destinations": destinations,
     "modules": modules,
     "sessions": sessions,
 }

@@ -20,10 +20,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.conftest import assert_tables_equal_account
+from tests.destinations.stores import PostgresStore
 from tests.live.browser import browser_page
 from tests.live.dagster_server import DagsterServer, dagster_server
 from tests.live.waiting import wait_for
-from tests.loading.test_destinations import PostgresStore
 from toloka_source import ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator
 

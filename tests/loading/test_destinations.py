@@ -3,135 +3,22 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dlt
-import duckdb
 import psycopg2
-import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
-from dlt.common.destination import Destination
 from dlt.common.schema.typing import C_DLT_LOAD_ID
-from psycopg2.extras import RealDictCursor
-from pyarrow.parquet import read_metadata
 
-from tests.conftest import Warehouse, assert_tables_equal_account, fill
+from tests.conftest import assert_tables_equal_account, fill
+from tests.destinations.stores import DeltaStore, ParquetStore, PostgresStore, Store
 from toloka_source import ENDPOINTS
 from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Clock, Emulator
 
 pytest_plugins = ["tests.postgres"]
-
-
-class Store(Warehouse):
-    """A pipeline into one destination, and the tables as they are read there."""
-
-    reads_json = False
-    """Whether JSON comes out of the destination parsed."""
-
-    def __init__(self, api: Emulator, destination: Destination[Any, Any]) -> None:
-        """Attach to the destination."""
-        self.api = api
-        self.pipeline = dlt.pipeline("toloka", destination=destination, dataset_name="toloka_data")
-
-    def read(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows as the destination gives them."""
-        with (
-            self.pipeline.sql_client() as client,
-            client.execute_query(f"SELECT * FROM {table}") as cursor,  # noqa: S608 - a name of ours
-        ):
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows without what isn't the API's, in the order of ids as numbers, JSON parsed."""
-        columns = self.pipeline.default_schema.tables[table]["columns"]
-        parsed = [] if self.reads_json else [name for name in columns if columns[name].get("data_type") == "json"]
-        rows = sorted(self.read(table), key=lambda row: (len(row["id"]), row["id"]))
-        for row in rows:
-            del row[C_DLT_LOAD_ID]
-            row.pop(schemas.HASH.name, None)
-            row |= {name: json.loads(row[name]) for name in parsed if row[name] is not None}
-        return rows
-
-    def count(self, table: str) -> int:
-        """Return how many rows a table has, whatever they are."""
-        return len(self.read(table))
-
-    def types(self, table: str) -> dict[str, str]:
-        """Return the destination's type of each column."""
-        with self.pipeline.sql_client() as client:
-            query = """
-                SELECT column_name, data_type FROM information_schema.columns
-                WHERE table_schema = 'toloka_data' AND table_name = %s
-            """
-            return {str(name): str(kind) for name, kind in client.execute_sql(query, table) or ()}
-
-
-class PostgresStore(Store):
-    """Tables in PostgreSQL, read by a client that wants to see times in UTC, whatever the server thinks."""
-
-    reads_json = True
-
-    def __init__(self, api: Emulator, url: str) -> None:
-        """Attach to the database."""
-        super().__init__(api, dlt.destinations.postgres(url))
-        self._url = url
-
-    def read(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows."""
-        connection = psycopg2.connect(self._url, options="-c timezone=UTC", cursor_factory=RealDictCursor)
-        with closing(connection), connection.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM toloka_data.{table}")  # noqa: S608 - a name of ours
-            return [dict(row) for row in cursor.fetchall()]
-
-
-class DeltaStore(Store):
-    """Delta tables in a folder, read as any program reads them."""
-
-    def _table(self, table: str) -> pa.Table:
-        return DeltaTable(f"lake/toloka_data/{table}").to_pyarrow_table()
-
-    def read(self, table: str) -> list[dict[str, Any]]:
-        """Return the rows of the table's newest version."""
-        return list(self._table(table).to_pylist())
-
-    def types(self, table: str) -> dict[str, str]:
-        """Return the Arrow type of each column."""
-        return {field.name: str(field.type) for field in self._table(table).schema}
-
-
-NEWEST = """
-SELECT * EXCLUDE filename
-FROM read_parquet('lake/toloka_data/{table}/*.parquet', union_by_name = true, filename = true)
-QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY filename DESC) = 1
-"""
-"""What plain files, named by the time of their load, hold of each object in the end."""
-
-
-class ParquetStore(Store):
-    """Plain Parquet files in a folder: each load adds some."""
-
-    def _newest(self, table: str) -> duckdb.DuckDBPyRelation:
-        return duckdb.sql(NEWEST.format(table=table, key="key" if table == "rejected_items" else "id"))
-
-    def read(self, table: str) -> list[dict[str, Any]]:
-        """Return the newest row of each object."""
-        newest = self._newest(table)
-        return [dict(zip(newest.columns, row, strict=True)) for row in newest.fetchall()]
-
-    def count(self, table: str) -> int:
-        """Return how many rows the files have."""
-        return sum(read_metadata(path).num_rows for path in Path("lake/toloka_data", table).glob("*.parquet"))
-
-    def types(self, table: str) -> dict[str, str]:
-        """Return DuckDB's type of each column."""
-        newest = self._newest(table)
-        return dict(zip(newest.columns, map(str, newest.types), strict=True))
 
 
 Attach = Callable[[], Store]
@@ -194,7 +81,7 @@ def test_increments_and_whole_scans_leave_one_row_for_each_object(store: Store, 
     assert loaded(store) == [1, 1]
     assert_tables_equal_account(store)
     # files are only ever added: there each load counts
-    added = isinstance(store, ParquetStore)
+    added = store.only_adds
     assert store.count("projects") == (60 + 1 + 1 if added else 61)
     assert store.count("trainings") == (45 + 2 + 1 if added else 46)
 

@@ -60,6 +60,9 @@ def run_backfill(options: Namespace) -> int:
                 options.pipeline, folder, destination=options.destination, dataset_name=options.dataset
             )
             write_page(pipeline, [report for _, report in loaded], options, output)
+    if not options.skip_forbidden:
+        for _, report in loaded:
+            report.raise_if_forbidden()
     return 1 if failed else 0
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import dlt
 from dlt.common.typing import TRefreshMode
 
-from toloka_source import LoadReport, load, toloka
+from toloka_source import ENDPOINTS, LoadReport, load, resource_names, toloka
 from toloka_source._dlt import own_signals
 from toloka_source.cli.failure import fail
 from toloka_source.cli.output import Output
-from toloka_source.cli.run_load import build_pipeline, build_source, look, write_page
+from toloka_source.cli.run_load import build_pipeline, build_source, chosen_resources, look, write_page
 
 if TYPE_CHECKING:
     from toloka_source.emulator import Account
@@ -30,11 +30,13 @@ def run_demo(options: Namespace) -> int:
     name = f"{options.pipeline}_demo"
     destination = dlt.destinations.duckdb(f"{name}.duckdb") if is_duckdb else options.destination
     pipeline = build_pipeline(name, destination, f"{options.dataset}_demo", options)
-    account = Account.lifelike(projects=1_000, clock=Clock(datetime.now(UTC) - timedelta(days=1, hours=1, minutes=1)))
+    lists = [ENDPOINTS[name] for name in resource_names(chosen_resources(options))]
+    begins = Clock(datetime.now(UTC) - timedelta(days=1, hours=1, minutes=1))
+    account = Account.lifelike(projects=1_000, clock=begins, others=not all(one.is_default for one in lists))
     reports: list[LoadReport] = []
     try:
         with Emulator(account) as api:
-            has = f"{len(account.projects)} projects, {len(account.trainings)} trainings"
+            has = ", ".join(f"{len(account.ids(one.name))} {one.nouns[1]}" for one in lists)
             output.say(f"A local Toloka at {api.base_url}: {has}")
             reports.append(_load(pipeline, api.base_url, options, "drop_sources"))  # those of the last demo
             output.report(reports[-1])

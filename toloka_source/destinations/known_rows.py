@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import dlt
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
@@ -20,6 +21,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from sqlglot import exp
 
 from toloka_source import _dlt
+from toloka_source._dlt import SQLALCHEMY
 from toloka_source.catalog import schemas
 from toloka_source.errors import one_line
 
@@ -156,13 +158,12 @@ def _read(
     among: Sequence[str] | None,
     without: str,
 ) -> pa.Table | None:
-    delta = _dlt.delta_table(pipeline, schema.name, table)
-    if delta is not None:
+    batches = _dlt.open_table(pipeline, schema.name, table, columns)
+    if batches is not None:
         wanted = pc.field(without).is_null() if without else pc.scalar(True)  # noqa: FBT003 - all
         if among is not None:
             wanted &= pc.field(by).isin(list(among))
-        # by a filter of its own it compares texts with the files' statistics, which are of a type that it can't
-        batches = delta.to_pyarrow_dataset().to_batches(columns=list(columns))
+        # by a filter of its own Delta compares texts with the files' statistics, which are of a type that it can't
         found = [pa.Table.from_batches([batch]).filter(wanted) for batch in batches]
         return pa.concat_tables(found) if found else None
     kinds = schema.tables[table]["columns"]
@@ -176,7 +177,19 @@ def _read(
     # dlt asks DuckDB 2 for Arrow in a way that it warns of
     warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
     chunks = list(relation.iter_arrow(_ROWS_AT_ONCE))
-    return pa.concat_tables(chunks) if chunks else None
+    if not chunks:
+        return None
+    rows = pa.concat_tables(chunks)
+    if pipeline.destination.destination_type == SQLALCHEMY:
+        for place, name in enumerate(columns):
+            if kinds[name].get("data_type") == "json":
+                rows = rows.set_column(place, name, _decoded(rows[place]))
+    return rows
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.Array:
+    """Return JSON as it was before it was loaded: dlt, through SQLAlchemy, makes a JSON text of what is one."""
+    return pa.array([value and msgspec.json.decode(value, type=str) for value in column.to_pylist()], schemas.TEXT)
 
 
 def _named(column: str) -> exp.Column:

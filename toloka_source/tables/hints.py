@@ -172,7 +172,7 @@ def _is_merged(name: str, table: TTableSchema, place: Place) -> bool:
         return True
     log.warning(
         "%s: this destination adds rows and replaces none, an id has one from each load that brought it; "
-        "the destination filesystem merges with table_format = 'delta'",
+        "the destination filesystem merges with table_format = 'delta' or 'iceberg'",
         name,
     )
     return False
