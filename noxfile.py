@@ -107,12 +107,13 @@ def dagster(session: nox.Session) -> None:
 
 @nox.session(tags=["all"])
 def clients(session: nox.Session) -> None:
-    """Read the views with the libraries of BI tools and notebooks; 350 MB, so no part of the other sessions."""
+    """Read the views with the libraries of BI tools and notebooks, and with dbt; 400 MB, so no part of the others."""
     _install(session, COMPILED)
     # duckdb-engine can't read a view's columns with SQLAlchemy 2.1
     session.install(
         "--quiet", "duckdb-engine>=0.17", "sqlalchemy>=2,<2.1", "adbc-driver-postgresql>=1.5", "pandas", "polars"
     )
+    session.install("--quiet", "dbt-duckdb>=1.10", "dbt-core>=1.10,<1.12")
     session.run("pytest", "tests/clients", *session.posargs)
 
 

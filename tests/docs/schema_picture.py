@@ -59,7 +59,7 @@ def _expected() -> dict[str, list[str]]:
     return tables
 
 
-def draw() -> None:
+def write() -> None:
     """Load a small account, and have dlt draw its tables."""
     with Emulator(Account.lifelike(projects=10)) as api, TemporaryDirectory() as folder:
         pipeline = dlt.pipeline("picture", folder, destination="duckdb", dataset_name="toloka_data")

@@ -12,7 +12,7 @@ import pytest
 
 import toloka_source
 from tests.bi.test_connections import ROLE
-from tests.docs import schema_picture
+from tests.docs import dbt_sources, schema_picture
 from tests.docs.pages import DOCS, ROOT, blocks, current, parts_of, texts
 from tests.docs.parts import PARTS
 from toloka_source import errors
@@ -53,6 +53,10 @@ def test_a_stale_part_is_found(own_folder: Path) -> None:
 
 def test_the_picture_of_the_tables_is_current() -> None:
     assert not schema_picture.is_stale(), "draw it: python -m tests.docs"
+
+
+def test_the_sources_for_dbt_are_current() -> None:
+    assert not dbt_sources.is_stale(), "write them: python -m tests.docs"
 
 
 def test_the_command_says_that_nothing_is_stale() -> None:
