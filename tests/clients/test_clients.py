@@ -106,6 +106,21 @@ def test_duckdb_itself(place: Place) -> None:
         assert [*connection.sql(QUERY).df().itertuples(index=False, name=None)] == rows
 
 
+@pytest.mark.parametrize("place", ["duckdb"], indirect=True)
+def test_a_connection_of_its_own_database_sees_what_is_new_beside_one_that_is_kept(place: Place) -> None:
+    kept, later = duckdb.connect(), duckdb.connect()
+    with kept, later:
+        kept.execute("ATTACH 'toloka.duckdb' AS toloka (READ_ONLY); USE toloka")
+        before = kept.sql(QUERY).fetchall()
+        place.api.account.create_project()
+        place.load()
+        later.execute("ATTACH 'toloka.duckdb' AS toloka (READ_ONLY); USE toloka")
+        assert kept.sql(QUERY).fetchall() == before
+        after = later.sql(QUERY).fetchall()
+    assert after == expected(place)
+    assert len(after) == len(before) + 1
+
+
 def test_adbc_can_be_kept_from_writing_to_duckdb() -> None:
     duckdb.connect("toloka.duckdb").close()
     with (
