@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.bi.test_connections import reader
-from tests.bi.views_place import Place, findings_of, projects_of, rules_of, trainings_of
+from tests.bi.views_place import Objects, Place, findings_of, objects_of, projects_of, rules_of, trainings_of
 from tests.cli.test_command import Command, command, configured
 from tests.conftest import NOON, Warehouse, bare, held
 from toloka_source import load
@@ -29,9 +29,6 @@ from toloka_source.errors import DestinationError, FileError
 pytest_plugins = ["tests.postgres"]
 
 __all__ = ["command", "configured"]  # fixtures
-
-Objects = dict[tuple[str, str], tuple[str, str]]
-"""The name and the status of each object, by its list and id."""
 
 HOSTILE = "</script><script>hacked = 1</script><img src=x onerror=hacked=1>"
 
@@ -187,14 +184,6 @@ def test_the_page_says_what_has_changed(
         ]
         for at, before, resource, id_, name, old, new in changes[:10]
     ]
-
-
-def objects_of(account: Account) -> Objects:
-    """Return the name and the status of all there is."""
-    return {
-        **{("projects", item["id"]): (item["public_name"], item["status"]) for item in account.projects},
-        **{("trainings", item["id"]): (item["private_name"], item["status"]) for item in account.trainings},
-    }
 
 
 def test_a_young_history(warehouse: Warehouse, clock: Clock, own_folder: Path) -> None:

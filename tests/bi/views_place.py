@@ -15,6 +15,9 @@ from toloka_source.emulator import Account, Emulator
 
 Row = dict[str, Any]
 
+Objects = dict[tuple[str, str], tuple[str, str]]
+"""The name and the status of each object, by its list and id."""
+
 OPERATORS = {"EQ": "=", "NE": "!=", "GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
 
 
@@ -259,3 +262,11 @@ def trainings_of(account: Account, now: datetime) -> list[Row]:
             }
         )
     return rows
+
+
+def objects_of(account: Account) -> Objects:
+    """Return the name and the status of all there is."""
+    return {
+        **{("projects", item["id"]): (item["public_name"], item["status"]) for item in account.projects},
+        **{("trainings", item["id"]): (item["private_name"], item["status"]) for item in account.trainings},
+    }

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+import requests
 
 from tests.live.waiting import wait_for
 
@@ -29,6 +32,35 @@ class Superset:
     url: str
     password: str
     process: subprocess.Popen[bytes]
+
+    def names(self, kind: str, field: str) -> list[str]:
+        """Return the names of all that Superset knows of this kind."""
+        session, api = self._signed_in()
+        answer = session.get(f"{api}/{kind}/?q=(page_size:100)", timeout=60).json()
+        return sorted(item[field] for item in answer["result"])
+
+    def ask(self, sql: str) -> dict[str, Any]:
+        """Return the first row that a query in SQL Lab brings."""
+        session, api = self._signed_in()
+        token = session.get(f"{api}/security/csrf_token/", timeout=60).json()["result"]
+        answer = session.post(
+            f"{api}/sqllab/execute/",
+            json={"database_id": 1, "sql": sql, "runAsync": False},
+            headers={"X-CSRFToken": token, "Referer": self.url},
+            timeout=120,
+        ).json()
+        assert "errors" not in answer, answer["errors"]
+        row: dict[str, Any] = answer["data"][0]
+        return row
+
+    def _signed_in(self) -> tuple[requests.Session, str]:
+        """Return a session of the administrator's, and the address of the API."""
+        api = urlsplit(self.url)._replace(path="/api/v1").geturl()
+        login = {"username": "admin", "password": self.password, "provider": "db"}
+        session = requests.Session()
+        token = session.post(f"{api}/security/login", json=login, timeout=60).json()["access_token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+        return session, api
 
 
 @contextmanager
