@@ -20,6 +20,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.live.browser import browser_page
+from tests.live.waiting import wait_for
 from tests.superset.dashboard import Dashboard
 from tests.superset.figures import (
     DATA_UNTIL,
@@ -33,7 +34,7 @@ from tests.superset.figures import (
     micros,
 )
 from tests.superset.life import account_of_old
-from tests.superset.superset_server import FILES, superset
+from tests.superset.superset_server import FILES, Superset, superset
 from toloka_source.destinations.duckdb_file import without_writers
 from toloka_source.emulator import Account, Emulator
 from toloka_source.emulator.lifelike import OWNERS
@@ -160,6 +161,24 @@ def test_loads_and_pages_are_in_nobodys_way(dashboard: Dashboard) -> None:
     assert_figures(dashboard, dashboard.open())
 
 
+def test_what_is_asked_for_long_keeps_no_page_from_what_is_new(place: tuple[Path, str], dashboard: Dashboard) -> None:
+    server, query = dashboard.server, "SELECT count(*) AS projects FROM toloka_bi.projects"
+    slow = "SELECT 1 AS one" if place[1].startswith("postgresql:") else "SELECT sleep_ms(15000)"
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(server.ask, slow)
+        wait_for(lambda: asked.done() or is_asked(server, place[1]), 60)
+        dashboard.account.create_project()
+        dashboard.load()
+        assert server.ask(query) == {"projects": len(dashboard.account.projects)}
+        assert len(asked.result()) == 1
+
+
+def is_asked(server: Superset, warehouse: str) -> bool:
+    """Tell whether Superset has the DuckDB file open; PostgreSQL shows what is new to all."""
+    files = Path(f"/proc/{server.process.pid}/fd")
+    return "://" in warehouse or warehouse in [os.path.realpath(file) for file in files.iterdir()]
+
+
 def test_a_page_is_opened_in_the_middle_of_a_load(place: tuple[Path, str], dashboard: Dashboard) -> None:
     before = dashboard.open()
     if not place[1].startswith("postgresql:"):
@@ -194,7 +213,11 @@ def test_nobody_else_is_asked_for_anything(dashboard: Dashboard) -> None:
 
 def test_connections_only_read_and_are_in_utc(place: tuple[Path, str], dashboard: Dashboard) -> None:
     # Superset refuses what would write by itself: this asks what stands behind it
-    asked, answer = "SELECT current_setting('access_mode') AS mode", ("mode", "read_only")
+    asked = """
+        SELECT readonly AND NOT current_setting('enable_external_access') AS only_reads
+        FROM duckdb_databases() WHERE database_name = current_database()
+    """
+    answer = ("only_reads", "true")
     if place[1].startswith("postgresql:"):
         asked, answer = "SHOW default_transaction_read_only", ("default_transaction_read_only", "on")
     ((name, value),) = dashboard.server.ask(asked).items()
