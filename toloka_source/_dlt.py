@@ -33,7 +33,7 @@ from dlt.extract.state import get_current_pipe
 from dlt.pipeline.state_sync import force_state_extract, load_pipeline_state_from_destination
 
 DUCKDB, POSTGRES = "dlt.destinations.duckdb", "dlt.destinations.postgres"
-SQLALCHEMY = "dlt.destinations.sqlalchemy"
+DUCKLAKE, SQLALCHEMY = "dlt.destinations.ducklake", "dlt.destinations.sqlalchemy"
 """dlt's names of the destinations that need something of their own."""
 
 

@@ -11,7 +11,7 @@ from dlt.common.pipeline import LoadInfo
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.job_client_impl import SqlJobClientWithStagingDataset
 
-from toloka_source._dlt import DUCKDB, copied
+from toloka_source._dlt import DUCKDB, DUCKLAKE, copied
 
 
 def duckdb_credentials(pipeline: dlt.Pipeline, settings: Mapping[str, object]) -> Any:  # noqa: ANN401 - dlt's class
@@ -40,6 +40,14 @@ def duckdb_path(pipeline: dlt.Pipeline) -> Path | None:
         return None
     path = Path(credentials.database)
     return path if path.is_absolute() else None
+
+
+def sqlite_catalog(pipeline: dlt.Pipeline) -> Path | None:
+    """Return the file of SQLite that is the catalog of a DuckLake: it takes one writer at a time, of any dataset."""
+    if pipeline.destination.destination_type != DUCKLAKE:
+        return None
+    credentials: Any = pipeline.destination_client().config.credentials
+    return Path(credentials.catalog.database) if credentials.catalog.drivername == "sqlite" else None
 
 
 def opening(pipeline: dlt.Pipeline, *, file: Path | None = None, read_only: bool = False) -> AnyDestination:

@@ -179,7 +179,7 @@ def test_no_secret_is_on_a_command_line(postgres_place: Place, year: Emulator, a
         ({"workers": True}, "workers = True: must be 1 or more"),
         ({"views": "toloka_data"}, "views = 'toloka_data': holds the tables"),
         ({"start_date": "2026-01-01"}, "start_date = '2026-01-01': is the window's own"),
-        ({"resources": ["pools"]}, "resources = 'pools': unknown"),
+        ({"resources": ["tasks"]}, "resources = 'tasks': unknown"),
         ({"environment": "prod"}, "environment = 'prod': unknown"),
     ],
 )

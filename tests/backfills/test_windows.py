@@ -234,8 +234,8 @@ def test_nothing_is_loaded_when_it_fails(place: Place, year: Emulator, arguments
     assert place.ask("SELECT count(*) FROM projects WHERE created > '2025-02-15'") == [(0,)]
     place.assert_swept()
     year.fail(Fault.status(401))
-    with pytest.raises(ConfigurationError, match="resources = 'pools': unknown"):
-        load_window(MARCH, place.destination, resources=["pools"], **arguments)
+    with pytest.raises(ConfigurationError, match="resources = 'tasks': unknown"):
+        load_window(MARCH, place.destination, resources=["tasks"], **arguments)
     with pytest.raises(ConfigurationError, match="needs an end"):
         load_window(Window(START), place.destination, **arguments)
 

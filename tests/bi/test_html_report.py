@@ -348,7 +348,7 @@ def test_a_back_fill_adds_its_windows_up(
 @pytest.mark.parametrize(
     ("destination", "path", "said"),
     [
-        ("filesystem", "report.html", "needs duckdb or postgres, not filesystem"),
+        ("filesystem", "report.html", "needs duckdb, ducklake or postgres, not filesystem"),
         ("duckdb", "folder", "is a folder; name a file"),
         ("duckdb", "nowhere/report.html", "can't be written: No such file or directory"),
         ("duckdb", "/proc/report.html", "can't be written: "),

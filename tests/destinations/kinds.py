@@ -53,6 +53,7 @@ CHECKS: Mapping[str, str] = {
     "rejected": "`rejected_items`",
     "gone": "`gone_items`",
     "history": "a history",
+    "windows": "back-fill windows beside each other",
 }
 """What each test checks, by its name without `test_`."""
 

@@ -5,11 +5,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from tests.conftest import assert_tables_equal_account
+from tests.backfills.window_process import side_by_side
+from tests.conftest import assert_tables_equal_account, expected_rows
 from tests.destinations.conftest import Attach
 from tests.destinations.stores import Store
+from toloka_source import ENDPOINTS, split_windows
+from toloka_source.catalog import schemas
 from toloka_source.emulator import Clock
 
 # of dlt's own statements for SQLAlchemy
@@ -114,6 +118,10 @@ def test_new_fields(store: Store, clock: Clock) -> None:
     *old, new = store.rows("projects")
     assert (new["brand_new"], new["select"]) == ({"a": [1]}, "text")
     assert {row.get("brand_new") for row in old} == {None}
+    clock.advance(hours=1)
+    store.api.account.create_project()
+    store.load()
+    assert [row["brand_new"] for row in store.rows("projects")[-2:]] == [{"a": [1]}, None]
 
 
 def test_rejected(store: Store, clock: Clock) -> None:
@@ -157,3 +165,22 @@ def test_history(store: Store, clock: Clock) -> None:
     assert [row["public_name"] for row in versions] == names
     assert [row["task_spec"] for row in versions] == [account.get("projects", edited)["task_spec"]] * 3
     assert [row["valid_to"] for row in versions] == [*(row["valid_from"] for row in versions[1:]), None]
+
+
+def test_windows(attach: Attach) -> None:
+    store = attach()
+    account = store.api.account
+    for month in range(1, 5):
+        for _ in range(5):
+            project = account.create_project(created=f"2025-0{month}-15T00:00:00")
+            # a training is in two windows, which both bring it
+            moments = {"created": f"2025-0{month}-20T00:00:00", "last_started": f"2025-0{month % 4 + 1}-25T00:00:00"}
+            account.create_training(project["id"], **moments)
+    arguments = {"token": "secret", "base_url": store.api.base_url}
+    windows = split_windows("2025-01-01", "2025-05-01")
+    assert side_by_side(windows, store.destination, arguments, at_once=2) == [0] * 4
+    for table, objects in (("projects", account.projects), ("trainings", account.trainings)):
+        columns = pa.schema([field for field in ENDPOINTS[table].schema if not schemas.is_json(field)])
+        found = sorted(store.read(table), key=lambda row: int(row["id"]))
+        assert [{name: row[name] for name in columns.names} for row in found] == expected_rows(objects, columns)
+        assert store.only_adds or store.count(table) == 20

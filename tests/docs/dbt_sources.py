@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import yaml  # type: ignore[import-untyped]
 
+from toloka_source.bi.list_views import list_views
 from toloka_source.bi.view_schemas import VIEWS
 from toloka_source.bi.view_sql import DATASET
 from toloka_source.catalog import schemas
@@ -23,17 +24,22 @@ _HEAD = """\
 """
 
 _TABLES: Mapping[str, tuple[str, pa.Schema]] = {
-    **{name: (f"{name.capitalize()}, one a row, named as in the API", ENDPOINTS[name].schema) for name in ENDPOINTS},
+    **{
+        name: (f"{one.nouns[1].capitalize()}, one a row, named as in the API", one.schema)
+        for name, one in ENDPOINTS.items()
+    },
     **{
         history_of(name): (
-            f"Versions of {name}, one a row, with `history` on",
-            pa.schema([*ENDPOINTS[name].schema, *schemas.VERSION]),
+            f"Versions of {one.nouns[1]}, one a row, with `history` on",
+            pa.schema([*one.schema, *schemas.VERSION]),
         )
-        for name in ENDPOINTS
+        for name, one in ENDPOINTS.items()
     },
     REJECTED_ITEMS: ("Objects that didn't fit the tables, one a row; there once there is one", schemas.REJECTED_ITEMS),
     GONE_ITEMS: ("Absences from the account, one a row; there once there is one", schemas.GONE_ITEMS),
 }
+
+_VIEWS: Mapping[str, pa.Schema] = {**VIEWS, **{name: view.schema for name, view in list_views().items()}}
 
 _FRESHNESS = {
     "loaded_at_field": "loaded_at",
@@ -57,7 +63,7 @@ def text() -> str:
         _source("toloka", "What a Toloka account has", "toloka_dataset", "toloka_data")
         | {"tables": [_table(name, *about) for name, about in _TABLES.items()]},
         _source(DATASET, "Views of it with plain columns", "toloka_views", DATASET)
-        | {"tables": [_view(name, schema) for name, schema in VIEWS.items()]},
+        | {"tables": [_view(name, schema) for name, schema in _VIEWS.items()]},
     ]
     content = {"version": 2, "sources": sources}
     return _HEAD + str(yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NOON, Warehouse, expected_rows
-from toloka_source import ENDPOINTS, Window, errors, load_window
+from toloka_source import ENDPOINTS, Window, errors, load, load_window
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 
 ALL = tuple(ENDPOINTS)
@@ -142,6 +142,19 @@ def test_a_list_that_may_not_be_read_is_named_and_the_others_are_loaded(
         ("skills", "increment"),
     ]
     after.raise_if_forbidden()
+
+
+@pytest.mark.parametrize("how", ["refresh", "replace"])
+def test_a_table_that_may_not_be_read_any_more_is_not_emptied(full: Warehouse, how: str) -> None:
+    names = ["projects", "skills"]
+    full.load(resources=names)
+    full.api.fail(Fault.status(403), on="skills", times=None)
+    source = full.source(resources=names)
+    if how == "replace":
+        source.resources["skills"].apply_hints(write_disposition="replace")
+    with pytest.raises(errors.PermissionDeniedError):
+        load(full.pipeline, source, refresh="drop_resources" if how == "refresh" else None)
+    assert full.count("skills") == len(full.api.account.ids("skills"))
 
 
 def test_nothing_may_be_read(full: Warehouse) -> None:

@@ -1,11 +1,11 @@
 """The databases that have views, and what differs between them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from toloka_source._dlt import DUCKDB, POSTGRES
+from toloka_source._dlt import DUCKDB, DUCKLAKE, POSTGRES
 from toloka_source.catalog import schemas
 
 
@@ -27,6 +27,7 @@ class Engine:
         lock: Begins a transaction that no other process makes views beside, in `{views}`.
         pool_of_answer: The number, as a text, that an `assignment_id` begins with in hexadecimal digits.
         views_block_drops: Whether a table can't be dropped while a view reads it.
+        comments_columns: Whether a view's columns can have comments.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Engine:
     search_path: str = ""
     lock: str = ""
     views_block_drops: bool = False
+    comments_columns: bool = True
 
     def type_of(self, field: pa.Field) -> str:
         """Return the database's type of a column."""
@@ -56,35 +58,38 @@ _OURS = """
     )
 """
 
+_DUCKDB = Engine(
+    name="duckdb",
+    title="DuckDB",
+    types={
+        schemas.TEXT: "VARCHAR",
+        schemas.TIMESTAMP: "TIMESTAMPTZ",
+        schemas.INTEGER: "BIGINT",
+        schemas.BOOLEAN: "BOOLEAN",
+        schemas.NUMBER: "DOUBLE",
+        schemas.MONEY: "DECIMAL(38, 9)",
+    },
+    json="JSON",
+    columns="""
+        SELECT table_name, column_name FROM duckdb_columns()
+        WHERE database_name = current_database() AND schema_name = %s ORDER BY table_name, column_index
+    """,
+    comments="""
+        SELECT view_name, comment FROM duckdb_views()
+        WHERE database_name = current_database() AND schema_name = %s
+    """,
+    all_comments="""
+        SELECT schema_name, comment FROM duckdb_views() WHERE database_name = current_database()
+    """,
+    create_dataset="CREATE SCHEMA IF NOT EXISTS {views}",
+    pool_of_answer=r"""
+        CAST(TRY_CAST('0x' || regexp_extract(assignment_id, '^([0-9a-fA-F]{1,15})--', 1) AS bigint) AS varchar)
+    """.strip(),
+)
+
 ENGINES: Mapping[str, Engine] = {
-    DUCKDB: Engine(
-        name="duckdb",
-        title="DuckDB",
-        types={
-            schemas.TEXT: "VARCHAR",
-            schemas.TIMESTAMP: "TIMESTAMPTZ",
-            schemas.INTEGER: "BIGINT",
-            schemas.BOOLEAN: "BOOLEAN",
-            schemas.NUMBER: "DOUBLE",
-            schemas.MONEY: "DECIMAL(38, 9)",
-        },
-        json="JSON",
-        columns="""
-            SELECT table_name, column_name FROM duckdb_columns()
-            WHERE database_name = current_database() AND schema_name = %s ORDER BY table_name, column_index
-        """,
-        comments="""
-            SELECT view_name, comment FROM duckdb_views()
-            WHERE database_name = current_database() AND schema_name = %s
-        """,
-        all_comments="""
-            SELECT schema_name, comment FROM duckdb_views() WHERE database_name = current_database()
-        """,
-        create_dataset="CREATE SCHEMA IF NOT EXISTS {views}",
-        pool_of_answer=r"""
-            CAST(TRY_CAST('0x' || regexp_extract(assignment_id, '^([0-9a-fA-F]{1,15})--', 1) AS bigint) AS varchar)
-        """.strip(),
-    ),
+    DUCKDB: _DUCKDB,
+    DUCKLAKE: replace(_DUCKDB, title="DuckLake", comments_columns=False),
     POSTGRES: Engine(
         name="postgres",
         title="PostgreSQL",

@@ -41,7 +41,8 @@ def check_report(path: str | None, destination: Destination[Any, Any]) -> None:
     if path is None:
         return
     if destination.destination_type not in ENGINES:
-        raise ConfigurationError("report", path, f"needs duckdb or postgres, not {destination.destination_name}")
+        name = destination.destination_name
+        raise ConfigurationError("report", path, f"needs duckdb, ducklake or postgres, not {name}")
     if not all(map(find_spec, ("altair", "vl_convert"))):
         raise ConfigurationError("report", path, "needs the extra report: pip install 'toloka-source[report]'")
     if Path(path).is_dir():

@@ -91,6 +91,7 @@ def views(
         comments = [
             f"COMMENT ON COLUMN {view}.{quoted(field.name)} IS {_literal(schemas.description(field))}"
             for field in schema
+            if engine.comments_columns
         ]
         version = blake2b("".join([engine.search_path, create, *comments]).encode(), digest_size=8).hexdigest()
         comment = f"{schemas.description(schema)}. Made by toloka-source from the dataset {dataset}, version {version}."

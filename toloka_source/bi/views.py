@@ -29,7 +29,7 @@ def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: 
     """Note a load that succeeded, then make the views, unless they are up to date.
 
     The data was loaded. What rights, locks and others' tables keep it from here is a warning, a disk or a connection
-    that fails is none. For destinations other than DuckDB and PostgreSQL there are no views.
+    that fails is none. For destinations other than DuckDB, DuckLake and PostgreSQL there are no views.
 
     Args:
         pipeline: What was run.
@@ -41,7 +41,7 @@ def publish(pipeline: dlt.Pipeline, reports: Sequence[ResourceReport], seconds: 
         DestinationError: The destination's disk is full, or its connection broke.
     """
     if pipeline.destination.destination_type not in ENGINES:
-        log.info("the views in %s are for DuckDB and PostgreSQL: there are none here", views_in)
+        log.info("the views in %s are for DuckDB, DuckLake and PostgreSQL: there are none here", views_in)
         return
     with _warning("the views for BI tools weren't looked at"), _database(pipeline, views_in) as database:
         with _warning(f"this load has no row in {RUNS_TABLE}"):

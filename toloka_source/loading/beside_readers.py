@@ -12,9 +12,12 @@ from pathlib import Path
 from threading import RLock
 
 import dlt
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
-from toloka_source._dlt_duckdb import around_load, duckdb_path, opening
+from toloka_source._dlt import POSTGRES
+from toloka_source._dlt_duckdb import around_load, duckdb_path, opening, sqlite_catalog
 from toloka_source.destinations import duckdb_file
+from toloka_source.destinations.place import place_of
 from toloka_source.errors import BusyError, ConfigurationError, DestinationError, DestinationLockedError
 from toloka_source.loading import unpublished
 from toloka_source.loading.lock import locked
@@ -47,6 +50,7 @@ class BesideReaders:
         self._named = duckdb_path(pipeline)
         self._is_wanted = publish and self._named is not None
         self._path = (self._named or Path("none")).resolve()
+        self._turn = self._path if self._named else _turn(pipeline)
         self._folder = self._path.with_name(f".{self._path.name}.loading")
         # DuckDB calls a database by the name of its file, which the copy has to bear too
         self._copy = self._folder / (self._named or self._path).name
@@ -89,7 +93,7 @@ class BesideReaders:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Let the pipeline write in here."""
-        if self._named is None or self._is_writing:
+        if self._turn is None or self._is_writing:
             yield
             return
         self._is_writing = True
@@ -100,7 +104,7 @@ class BesideReaders:
                 self._pipeline.destination = opening(self._pipeline, file=self._copy)
                 yield
             else:
-                with locked(self._path, timeout=self._turn_timeout):
+                with locked(self._turn, timeout=self._turn_timeout):
                     yield
         except BaseException:
             self._give_up()
@@ -189,6 +193,21 @@ class BesideReaders:
     def _end(self) -> None:
         self._copied = ()
         self._held.close()
+
+
+def _turn(pipeline: dlt.Pipeline) -> Path | None:
+    """Return what loads from this machine into one place hold in turn; None where they needn't.
+
+    Of two that merge at once, most destinations lose one's rows, double them or refuse them.
+    """
+    if pipeline.destination.destination_type == POSTGRES:
+        return None  # merges wait for each other there, see `PostgresLocked`
+    catalog = sqlite_catalog(pipeline)
+    if catalog:
+        return catalog.resolve()
+    folder = Path(get_dlt_pipelines_dir())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{pipeline.destination.destination_name}_{place_of(pipeline).digest[:12]}"
 
 
 def check_timeout(seconds: object) -> None:

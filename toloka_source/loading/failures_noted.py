@@ -11,7 +11,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from toloka_source.bi.views import publish_failure
 from toloka_source.destinations.failures import translated
 from toloka_source.destinations.secrets import without_secrets
-from toloka_source.errors import TolokaError
+from toloka_source.errors import PermissionDeniedError, TolokaError
 from toloka_source.loading.beside_readers import BesideReaders
 
 
@@ -29,7 +29,7 @@ def failures_noted(
     """
     try:
         yield
-    except (PipelineStepFailed, DestinationException, OSError) as error:
+    except (PipelineStepFailed, DestinationException, OSError, PermissionDeniedError) as error:
         cause = translated(without_secrets(error))
         with suppress(TolokaError):  # the user reads why the load failed
             with beside.writing():

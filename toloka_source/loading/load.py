@@ -61,13 +61,14 @@ def load(
         pipeline: Any dlt pipeline with a destination.
         source: What `toloka` returned, or a resource of it; it stays as it is, and can be loaded again.
         refresh: dlt's refresh mode: "drop_sources" forgets the tables and the state, and loads everything again.
-        views: Whether to note the load and to make the views for BI tools, in DuckDB and PostgreSQL; a text is the name
-            of their dataset, `toloka_bi` unless given. What goes wrong there is a warning, unless the disk is full or
-            the connection breaks. PostgreSQL then refuses a plain `DROP TABLE` of what the views read, and dlt's own
-            `refresh`; `load` with `refresh` works.
+        views: Whether to note the load and to make the views for BI tools, in DuckDB, DuckLake and PostgreSQL; a text
+            is the name of their dataset, `toloka_bi` unless given. What goes wrong there is a warning, unless the disk
+            is full or the connection breaks. PostgreSQL then refuses a plain `DROP TABLE` of what the views read, and
+            dlt's own `refresh`; `load` with `refresh` works.
         publish: Whether to load into a copy of a DuckDB file, which then takes the file's place at once, so that no
             reader waits or fails. The file itself is loaded into where that can't be: where this process has it open.
-        lock_timeout: How many seconds to wait for another process that has the DuckDB file.
+        lock_timeout: How many seconds to wait for another process that has the DuckDB file, or loads into the same
+            place.
 
     Raises:
         ConfigurationError: An argument can't work.
@@ -98,7 +99,8 @@ def load(
             is_first = not refresh and is_first_load(pipeline, source)
             with quiet_package_warnings(), file_by_file(pipeline) if is_first else nullcontext():
                 noted = failures_noted(pipeline, names, started, beside) if views else nullcontext()
-                with noted, others_loaded(names):
+                # a refresh would drop the table of a list that can't be read
+                with noted, nullcontext() if refresh else others_loaded(names):
                     reports, info = (
                         _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, beside)
                     )

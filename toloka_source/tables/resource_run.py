@@ -95,7 +95,9 @@ class Run:
             yield from self._tables(metrics)
             metrics["window_end"] = reading.as_of
         except PermissionDeniedError as error:
-            if self._objects or not do_others_go_on(resource.name, error):
+            # a table that is replaced would be emptied
+            is_kept = self._terms.table is not None
+            if self._objects or not is_kept or not do_others_go_on(resource.name, error):
                 raise
             metrics["is_forbidden"] = True
         finally:
