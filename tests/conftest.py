@@ -20,6 +20,7 @@ from dlt.common.schema.typing import C_DLT_LOAD_ID
 from dlt.extract import DltSource
 from hypothesis import HealthCheck, settings
 
+from tests.amounts import amount
 from toloka_source import ENDPOINTS, LoadReport, load, toloka
 from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account, Clock, Emulator
@@ -28,7 +29,12 @@ from toloka_source.emulator import Account, Clock, Emulator
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # a machine that has other things to do is slow, and none of our mistakes
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "patient",
+    deadline=None,
+    max_examples=amount(quick=30, full=100, long=1_000),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("patient")
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
