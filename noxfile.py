@@ -23,8 +23,8 @@ CHROMIUM = ("chromium", "chromium fonts-dejavu-core")
 MARIADB = ("mariadbd", "mariadb-server-core mariadb-client-core")
 """Programs of Debian's, and the packages that have them."""
 
-DUCKLAKE = "1.5.5"
-"""The version of DuckDB for which the package index has DuckLake, so that nothing is fetched from elsewhere."""
+EXTENSIONS = "1.5.5"
+"""The version of DuckDB for which the package index has extensions, so that nothing is fetched from elsewhere."""
 
 WITH_SLOW = ("-m", "")
 """Runs the tests marked `slow` too, which pyproject.toml leaves out."""
@@ -142,9 +142,10 @@ def superset(session: nox.Session) -> None:
 def destinations(session: nox.Session) -> None:
     """Run loads into each kind of destination: databases, files in folders and buckets, DuckLake."""
     _install(session, COMPILED, "--extra", "pyiceberg")
-    extensions = (f"duckdb-extension-{name}=={DUCKLAKE}" for name in ("ducklake", "sqlite-scanner", "postgres-scanner"))
+    names = ("ducklake", "httpfs", "postgres-scanner", "sqlite-scanner")
+    extensions = (f"duckdb-extension-{name}=={EXTENSIONS}" for name in names)
     session.install(
-        "--quiet", f"duckdb=={DUCKLAKE}", *extensions, "dlt[s3,sqlalchemy]", "moto[server]>=5.1", "pymysql>=1.1"
+        "--quiet", f"duckdb=={EXTENSIONS}", *extensions, "dlt[s3,sqlalchemy]", "moto[server]>=5.1", "pymysql>=1.1"
     )
     _debian(session, *MARIADB)
     session.run("pytest", *AT_ONCE, "tests/destinations", *session.posargs)

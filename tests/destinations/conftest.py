@@ -76,12 +76,17 @@ def _iceberg(request: pytest.FixtureRequest, api: Emulator) -> Store:
 
 def _parquet_in_bucket(request: pytest.FixtureRequest, api: Emulator) -> Store:
     bucket: Bucket = request.getfixturevalue("bucket")
+    _use_extensions(request)
     root = f"{bucket.name}/lake"
     return BucketStore(api, _filesystem(f"s3://{root}", None, bucket), root, bucket.files)
 
 
-def _ducklake(request: pytest.FixtureRequest, api: Emulator, catalog: str) -> Store:
+def _use_extensions(request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("monkeypatch").setenv("HOME", str(request.getfixturevalue("extensions")))
+
+
+def _ducklake(request: pytest.FixtureRequest, api: Emulator, catalog: str) -> Store:
+    _use_extensions(request)
     credentials = DuckLakeCredentials("lake", catalog=catalog, storage=str(Path("lake.files").absolute()))
     return Store(api, dlt.destinations.ducklake(credentials))
 
@@ -119,7 +124,7 @@ def extensions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ((platform,),) = duckdb.execute("PRAGMA platform").fetchall()
     target = home / ".duckdb" / "extensions" / f"v{duckdb.__version__}" / platform
     target.mkdir(parents=True)
-    for name in ("ducklake", "sqlite_scanner", "postgres_scanner"):
+    for name in ("ducklake", "httpfs", "postgres_scanner", "sqlite_scanner"):
         package = Path(str(distribution(f"duckdb_extension_{name}").locate_file(f"duckdb_extension_{name}")))
         (found,) = package.rglob("*.duckdb_extension")
         (target / found.name).symlink_to(found)
