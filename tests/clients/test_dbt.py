@@ -39,15 +39,15 @@ def project(own_folder: Path) -> Path:
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """Load an account of which there is all: an object that doesn't fit, one that is gone, and a history."""
-    with Emulator(Account.lifelike(projects=30, clock=Clock(NOON))) as api:
+    """Load an account of which there is all: each list, an object that doesn't fit, one that is gone, a history."""
+    with Emulator(Account.lifelike(projects=30, clock=Clock(NOON), others=True)) as api:
         place = Place(api, None)
         api.account.create_project(sensitive="maybe")
-        place.load(history=True)
+        place.load(history=True, resources="all")
         api.account.clock.advance(hours=1)
         api.account.archive_project(api.account.projects[0]["id"])
         api.account.remove("trainings", api.account.trainings[0]["id"])
-        place.load(history=True, rescan_after_hours=0)
+        place.load(history=True, resources="all", rescan_after_hours=0)
         yield place
 
 
