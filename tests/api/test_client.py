@@ -279,6 +279,7 @@ def test_an_address_that_could_give_the_token_away(base_url: str) -> None:
         r"https?://[a-z0-9.@:\[\]\\/%#? -]{0,20}(localhost|127\.0\.0\.1|\[::1\])[a-z.@:\\/%#? ]{0,9}", fullmatch=True
     )
 )
+@pytest.mark.slow
 def test_an_accepted_address_means_the_same_to_requests(base_url: str) -> None:
     try:
         address = base_address("production", base_url)
@@ -505,6 +506,7 @@ def test_html_is_reported_as_a_proxys(api: Emulator, status: int) -> None:
 
 
 @pytest.mark.parametrize("drop", [b"<p>", b"<p>" * 10_000], ids=["drips", "floods"])
+@pytest.mark.slow
 def test_html_for_ever(api: Emulator, drop: bytes) -> None:
     sent = 0
 

@@ -132,6 +132,7 @@ CASES: dict[str, Callable[[Emulator], None]] = {
 
 @pytest.mark.usefixtures("secret")
 @pytest.mark.parametrize(("case", "secret"), each_once(CASES, ["environment", "file"]), indirect=["secret"])
+@pytest.mark.slow
 def test_the_token_is_written_nowhere(
     api: Emulator,
     clock: Clock,
@@ -268,6 +269,7 @@ def test_any_field_survives_in_a_table(objects: list[dict[str, Any]]) -> None:
 
 @given(fields=unknown)
 @settings(max_examples=amount(3, 6, 50), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
 def test_any_field_survives_a_load(warehouse: Warehouse, clock: Clock, fields: dict[str, Any]) -> None:
     clock.advance(hours=1)
     made = warehouse.api.account.create_project(**fields)

@@ -32,6 +32,7 @@ def postgres_place(new_database: Callable[[], Place]) -> Place:
     return new_database()
 
 
+@pytest.mark.slow
 def test_months_by_four_workers(postgres_place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
     seen: list[tuple[Window, LoadReport]] = []
     results = backfill(
@@ -47,6 +48,7 @@ def test_months_by_four_workers(postgres_place: Place, year: Emulator, arguments
     postgres_place.assert_swept()
 
 
+@pytest.mark.slow
 def test_duckdb_is_loaded_one_window_after_the_other(
     year: Emulator, arguments: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_wrong_token_fails_once(postgres_place: Place, clock: Clock) -> None:
     assert "load_window" in "".join(raised.value.__notes__)
 
 
+@pytest.mark.slow
 def test_what_fails_does_not_stop_the_others(
     postgres_place: Place, year: Emulator, arguments: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,6 +87,7 @@ def test_what_fails_does_not_stop_the_others(
     postgres_place.assert_complete(year.account, windows)
 
 
+@pytest.mark.slow
 def test_no_window_is_begun_when_all_would_fail(
     postgres_place: Place, year: Emulator, arguments: dict[str, Any]
 ) -> None:
@@ -109,6 +113,7 @@ def kill_workers(times: int, done: Event, year: Emulator) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.slow
 def test_killed_workers(
     postgres_place: Place, year: Emulator, arguments: dict[str, Any], caplog: pytest.LogCaptureFixture, times: int
 ) -> None:
@@ -141,6 +146,7 @@ def interrupt_when_asked(year: Emulator) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_workers(postgres_place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
     def interrupt(_window: Window, _report: LoadReport) -> None:
         year.fail(Fault.hang(60), times=None)
@@ -152,6 +158,7 @@ def test_an_interrupt_ends_the_workers(postgres_place: Place, year: Emulator, ar
     postgres_place.assert_swept()
 
 
+@pytest.mark.slow
 def test_no_secret_is_on_a_command_line(postgres_place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
     year.fail(Fault.hang(1), on="projects")
     seen: list[bytes] = []

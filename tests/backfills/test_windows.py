@@ -106,6 +106,7 @@ def regular(place: Place, arguments: dict[str, Any]) -> LoadReport:
     return load(pipeline, toloka(**arguments, rescan_after_hours=24))
 
 
+@pytest.mark.slow
 def test_four_processes_load_a_year(
     new_database: Callable[[], Place], year: Emulator, arguments: dict[str, Any]
 ) -> None:
@@ -124,6 +125,7 @@ def test_any_number_at_once(new_database: Callable[[], Place], year: Emulator, a
     place.assert_swept()
 
 
+@pytest.mark.slow
 def test_a_merge_waits_for_another_merge_of_the_same_object(
     new_database: Callable[[], Place], arguments: dict[str, Any]
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_merge_waits_for_another_merge_of_the_same_object(
 
 
 @pytest.mark.parametrize("share", SHARES)
+@pytest.mark.slow
 def test_a_killed_window_is_loaded_again(place: Place, year: Emulator, arguments: dict[str, Any], share: float) -> None:
     for window in SPRING:
         process = start(window, place.destination, arguments)
@@ -160,6 +163,7 @@ def test_a_killed_window_is_loaded_again(place: Place, year: Emulator, arguments
     place.assert_swept()
 
 
+@pytest.mark.slow
 def test_the_regular_pipeline_knows_nothing_of_it(
     place: Place, year: Emulator, arguments: dict[str, Any], clock: Clock
 ) -> None:
@@ -179,6 +183,7 @@ def test_the_regular_pipeline_knows_nothing_of_it(
     assert place.ask("SELECT count(*), count(DISTINCT id) FROM trainings") == [(193, 193)]
 
 
+@pytest.mark.slow
 def test_the_first_regular_run_after_a_back_fill(
     place: Place, year: Emulator, arguments: dict[str, Any], clock: Clock
 ) -> None:
@@ -197,6 +202,7 @@ def test_the_first_regular_run_after_a_back_fill(
 
 
 @pytest.mark.parametrize("lost", ["rejected_items", "trainings", "_dlt_loads"])
+@pytest.mark.slow
 def test_a_table_that_is_not_there_is_made(place: Place, arguments: dict[str, Any], lost: str) -> None:
     for _ in range(2):
         assert rows(load_window(MARCH, place.destination, **arguments)) == [4, 22]
@@ -206,6 +212,7 @@ def test_a_table_that_is_not_there_is_made(place: Place, arguments: dict[str, An
         place.ask(f"DROP TABLE {lost}{' CASCADE' if isinstance(place.destination, dlt.destinations.postgres) else ''}")
 
 
+@pytest.mark.slow
 def test_an_empty_window(place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
     for _ in range(2):
         year.clear_requests()
@@ -219,6 +226,7 @@ def test_an_empty_window(place: Place, year: Emulator, arguments: dict[str, Any]
     place.assert_swept()
 
 
+@pytest.mark.slow
 def test_one_resource(place: Place, arguments: dict[str, Any]) -> None:
     report = load_window(MARCH, place.destination, resources=["trainings"], **arguments)
     assert [(one.name, one.rows) for one in report.resources] == [("trainings", 22)]
@@ -240,6 +248,7 @@ def test_nothing_is_loaded_when_it_fails(place: Place, year: Emulator, arguments
         load_window(Window(START), place.destination, **arguments)
 
 
+@pytest.mark.slow
 def test_the_same_window_twice_at_once(place: Place, year: Emulator, arguments: dict[str, Any]) -> None:
     year.fail(Fault.hang(3))
     process = start(MARCH, place.destination, arguments)
@@ -252,6 +261,7 @@ def test_the_same_window_twice_at_once(place: Place, year: Emulator, arguments: 
     assert place.ask("SELECT count(*) FROM projects") == [(4,)]
 
 
+@pytest.mark.slow
 def test_windows_wait_for_each_other_on_duckdb(
     year: Emulator, arguments: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -285,6 +295,7 @@ def test_another_program_has_the_duckdb_file(arguments: dict[str, Any], year: Em
         assert rows(load_window(MARCH, "duckdb", **arguments)) == [4, 22]
 
 
+@pytest.mark.slow
 def test_delta_tables_are_merged(year: Emulator, arguments: dict[str, Any], tmp_path: Path) -> None:
     destination = dlt.destinations.filesystem((tmp_path / "lake").as_uri())
     for window in (*SPRING, MARCH):

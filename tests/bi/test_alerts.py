@@ -30,6 +30,7 @@ def alerts(place: Place) -> list[tuple[Any, Any]]:
     return [(row["alert"], row.get("resource")) for query in QUERIES for row in place.ask(query)]
 
 
+@pytest.mark.slow
 def test_alerts(place: Place) -> None:
     account = place.api.account
     for _ in range(3):

@@ -95,6 +95,7 @@ def test_readers_share_the_file() -> None:
     assert ask_duckdb().stdout == "1\n"
 
 
+@pytest.mark.slow
 def test_a_load_beside_a_reader(api: Emulator, loaded: Warehouse) -> None:
     api.account.create_project()
     with reader():
@@ -105,6 +106,7 @@ def test_a_load_beside_a_reader(api: Emulator, loaded: Warehouse) -> None:
     assert_tables_equal_account(loaded)
 
 
+@pytest.mark.slow
 def test_readers_and_a_writer_beside_a_load(api: Emulator, loaded: Warehouse) -> None:
     api.account.create_project()
     load = start_load(api)
@@ -122,6 +124,7 @@ def test_readers_and_a_writer_beside_a_load(api: Emulator, loaded: Warehouse) ->
     assert_tables_equal_account(loaded)
 
 
+@pytest.mark.slow
 def test_others_can_write_while_toloka_is_read(
     api: Emulator, loaded: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def cells_of(text: str, title: str) -> list[list[str]]:
     return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", article)[1:]]
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_account_has(attach: Callable[[Emulator], Place], own_folder: Path) -> None:
     account = Account.lifelike(projects=300, clock=Clock(NOON))
     with Emulator(account) as api:
@@ -186,6 +187,7 @@ def test_the_page_says_what_has_changed(
     ]
 
 
+@pytest.mark.slow
 def test_a_young_history(warehouse: Warehouse, clock: Clock, own_folder: Path) -> None:
     account = warehouse.api.account
     project = account.create_project()["id"]
@@ -205,6 +207,7 @@ def test_a_young_history(warehouse: Warehouse, clock: Clock, own_folder: Path) -
     assert charts_of(text)["open_days"] == [{"day": "11 Mar 2026", "status": "Open", "trainings": 1, "place": 0}]
 
 
+@pytest.mark.slow
 def test_names_are_text_whatever_is_in_them(
     api: Emulator, attach: Callable[[Emulator], Place], clock: Clock, own_folder: Path
 ) -> None:
@@ -232,6 +235,7 @@ def test_names_are_text_whatever_is_in_them(
     assert {row["fields"] for row in charts["fields"]} == {"0", f"{MOST_FIELDS}+"}
 
 
+@pytest.mark.slow
 def test_what_has_one_name_is_told_apart(warehouse: Warehouse, own_folder: Path) -> None:
     account = warehouse.api.account
     for project, name in (("A", "Exam"), ("A", "Exam"), ("B", None)):
@@ -243,6 +247,7 @@ def test_what_has_one_name_is_told_apart(warehouse: Warehouse, own_folder: Path)
     assert [row[:2] for row in cells] == [["Exam · 1", "A · 1"], ["Exam · 2", "A · 2"], ["3", "B"]]
 
 
+@pytest.mark.slow
 def test_the_page_allows_its_own_script_alone(warehouse: Warehouse, own_folder: Path) -> None:
     warehouse.views = True
     write_report("report.html", warehouse.pipeline, [warehouse.load()])
@@ -253,6 +258,7 @@ def test_the_page_allows_its_own_script_alone(warehouse: Warehouse, own_folder: 
     assert not re.search(r"\b(src|href|action)=|url\(|@import", text.replace(script, ""))
 
 
+@pytest.mark.slow
 def test_an_empty_account(api: Emulator, attach: Callable[[Emulator], Place], own_folder: Path) -> None:
     place = attach(api)
     write_report("report.html", place.pipeline, [place.load()])
@@ -263,6 +269,7 @@ def test_an_empty_account(api: Emulator, attach: Callable[[Emulator], Place], ow
     assert numbers_of(text)["Projects"] == "0"
 
 
+@pytest.mark.slow
 def test_the_page_stays_small(own_folder: Path) -> None:
     sizes = []
     for projects in (300, 1_200):
@@ -323,6 +330,7 @@ def test_the_command_writes_it(
 
 
 @pytest.mark.parametrize("engine", [pytest.param("duckdb", marks=pytest.mark.slow), "postgres"])
+@pytest.mark.slow
 def test_a_back_fill_adds_its_windows_up(
     configured: Emulator, command: Command, own_folder: Path, engine: str, request: pytest.FixtureRequest
 ) -> None:
@@ -376,6 +384,7 @@ def test_what_stops_it_is_found_before_any_request(
     assert not list(own_folder.rglob(".report.html.*"))
 
 
+@pytest.mark.slow
 def test_who_can_read_the_page_and_what_a_guessed_name_leads_to(warehouse: Warehouse, own_folder: Path) -> None:
     report = load(warehouse.pipeline, warehouse.source(), views=True)
     victim, page = own_folder / "victim", own_folder / "report.html"
@@ -389,6 +398,7 @@ def test_who_can_read_the_page_and_what_a_guessed_name_leads_to(warehouse: Wareh
     assert page.stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_whole_leaves_the_old_one(warehouse: Warehouse, own_folder: Path) -> None:
     report = load(warehouse.pipeline, warehouse.source(), views=True)
     (own_folder / "report.html").write_text("old")

@@ -26,6 +26,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         yield Place(emulator, url)
 
 
+@pytest.mark.slow
 def test_they_are_there_as_soon_as_their_list_is(place: Place) -> None:
     def names() -> set[str]:
         query = "SELECT table_name FROM information_schema.views WHERE table_schema = 'toloka_bi'"
@@ -44,6 +45,7 @@ def test_they_are_there_as_soon_as_their_list_is(place: Place) -> None:
         assert {row["column_name"] for row in place.ask(f"{columns}'{name}'")} == set(view.schema.names)
 
 
+@pytest.mark.slow
 def test_they_say_what_the_account_has(place: Place) -> None:
     account = place.api.account
     account.create("user_bonuses", amount=0.07, assignment_id="no answer's")
@@ -94,6 +96,7 @@ def test_they_say_what_the_account_has(place: Place) -> None:
         assert {row["id"] for row in wanted(place, name, "id")} == set(account.ids(name))
 
 
+@pytest.mark.slow
 def test_the_page_shows_them_on_a_tab_of_their_own(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     write_report(str(path), place.pipeline, [place.load()])

@@ -109,6 +109,7 @@ def test_a_view_of_a_stranger_in_our_schema(api: Emulator, roles: tuple[str, str
     assert write_report("report.html", place.pipeline, [report])
 
 
+@pytest.mark.slow
 def test_views_of_a_role_that_the_loader_is_a_member_of(
     api: Emulator, postgres_place: Place, roles: tuple[str, str]
 ) -> None:
@@ -156,6 +157,7 @@ BETTER_FITTING = """
 """Functions and operators that fit what the views and the page ask for better than PostgreSQL's own."""
 
 
+@pytest.mark.slow
 def test_functions_and_operators_of_strangers(
     api: Emulator, roles: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

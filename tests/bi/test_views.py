@@ -218,6 +218,7 @@ def assert_views_show_the_account(place: Place, *, has_times: bool = True) -> No
 # what the views say
 
 
+@pytest.mark.slow
 def test_the_views_show_the_account(place: Place, clock: Clock) -> None:
     account = place.api.account
     fill(account)
@@ -262,6 +263,7 @@ def test_json_that_no_account_of_the_emulator_has(place: Place) -> None:
     assert [(row["input_fields"], row["output_fields"]) for row in place.view("projects")] == [(2, 1), (2, 0)]
 
 
+@pytest.mark.slow
 def test_a_row_that_comes_again_was_loaded_again(place: Place, clock: Clock) -> None:
     account = place.api.account
     ids = [account.create_project()["id"] for _ in range(2)]
@@ -281,6 +283,7 @@ def test_a_row_that_comes_again_was_loaded_again(place: Place, clock: Clock) -> 
     assert changed == {ids[0]}
 
 
+@pytest.mark.slow
 def test_loads_has_a_row_for_each_run(place: Place, clock: Clock) -> None:
     account = place.api.account
     fill(account, projects=5, trainings=3)
@@ -320,6 +323,7 @@ def test_loads_has_a_row_for_each_run(place: Place, clock: Clock) -> None:
     assert sorted(row["full_read_at"] for row in place.view("loads"))[-3:] == [NOON, *[NOON + timedelta(hours=2)] * 2]
 
 
+@pytest.mark.slow
 def test_rejected_has_a_row_for_each_object_that_does_not_fit(place: Place) -> None:
     place.load()
     assert place.view("rejected") == []
@@ -337,6 +341,7 @@ def gone(place: Place) -> list[str]:
     return [row[f"{view}_id"] for view in ("project", "training") for row in place.view(f"{view}s") if row["is_gone"]]
 
 
+@pytest.mark.slow
 def test_what_the_account_no_longer_has(place: Place, clock: Clock) -> None:
     account = place.api.account
     fill(account)
@@ -367,6 +372,7 @@ def test_what_the_account_no_longer_has(place: Place, clock: Clock) -> None:
     assert gone(place) == []
 
 
+@pytest.mark.slow
 def test_a_load_that_fails_has_rows_too(place: Place, clock: Clock) -> None:
     fill(place.api.account, 5, 3)
     place.load()
@@ -399,6 +405,7 @@ OLD_LOADS = """
 """
 
 
+@pytest.mark.slow
 def test_the_table_of_loads_of_an_older_version_is_taken_over(place: Place) -> None:
     fill(place.api.account)
     load(place.pipeline, place.source())
@@ -496,6 +503,7 @@ def is_kept(place: Place) -> bool:
     return bool(place.one(query) == "kept")
 
 
+@pytest.mark.slow
 def test_views_that_are_up_to_date_are_left_alone(place: Place, clock: Clock) -> None:
     account = place.api.account
     account.create_project()
@@ -531,6 +539,7 @@ def test_another_destination_has_none(api: Emulator, caplog: pytest.LogCaptureFi
 # what was there before
 
 
+@pytest.mark.slow
 def test_versions_and_changes_of_a_status(place: Place, clock: Clock) -> None:
     account = place.api.account
     account.create_project()
@@ -586,6 +595,7 @@ def test_tables_that_are_not_there_yet(place: Place) -> None:
     assert_views_show_the_account(place)
 
 
+@pytest.mark.slow
 def test_a_table_of_an_older_version(place: Place, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(place.api.account)
     with monkeypatch.context() as patch:
@@ -598,6 +608,7 @@ def test_a_table_of_an_older_version(place: Place, clock: Clock, monkeypatch: py
     assert {row["project_id"] for row in place.view("projects") if row["loaded_at"]} == {new["id"]}
 
 
+@pytest.mark.slow
 def test_a_column_that_is_not_there(place: Place) -> None:
     place.api.account.create_project(private_comment="text")
     place.load()
@@ -619,6 +630,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("damage", "attach"), each_once(DAMAGES, ENGINES), indirect=["attach"])
+@pytest.mark.slow
 def test_what_is_gone_comes_back(place: Place, damage: str) -> None:
     fill(place.api.account)
     place.load()
@@ -638,6 +650,7 @@ def test_what_is_gone_comes_back(place: Place, damage: str) -> None:
     each_once(["drop_sources", "drop_resources", "drop_data"], [True, False], ENGINES),
     indirect=["attach"],
 )
+@pytest.mark.slow
 def test_views_do_not_stop_a_refresh(place: Place, refresh: Any, *, views: bool) -> None:
     fill(place.api.account)
     place.load()
@@ -649,6 +662,7 @@ def test_views_do_not_stop_a_refresh(place: Place, refresh: Any, *, views: bool)
     assert place.one("SELECT n FROM toloka_data.mine") == 62
 
 
+@pytest.mark.slow
 def test_views_are_there_while_tables_are_dropped(postgres_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place = postgres_place
     fill(place.api.account)
@@ -668,6 +682,7 @@ def test_views_are_there_while_tables_are_dropped(postgres_place: Place, monkeyp
     assert_views_show_the_account(place)
 
 
+@pytest.mark.slow
 def test_a_refresh_that_fails_leaves_the_views(postgres_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place = postgres_place
     fill(place.api.account)
@@ -691,6 +706,7 @@ def test_a_refresh_that_fails_leaves_the_views(postgres_place: Place, monkeypatc
     assert_views_show_the_account(place)
 
 
+@pytest.mark.slow
 def test_views_that_a_killed_refresh_left_empty(place: Place) -> None:
     fill(place.api.account)
     place.load()
@@ -701,6 +717,7 @@ def test_views_that_a_killed_refresh_left_empty(place: Place) -> None:
     assert_views_show_the_account(place)
 
 
+@pytest.mark.slow
 def test_views_of_another_dataset_are_taken_over(attach: Attach, caplog: pytest.LogCaptureFixture) -> None:
     place = attach()
     fill(place.api.account)
@@ -734,6 +751,7 @@ def test_a_dataset_of_the_same_name(attach: Attach, caplog: pytest.LogCaptureFix
     assert place.one("SELECT count(*) FROM toloka_bi.projects") == 1
 
 
+@pytest.mark.slow
 def test_a_table_of_loads_that_cannot_be_written(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     fill(place.api.account)
     place.load()
@@ -777,6 +795,7 @@ def test_a_role_that_may_make_no_schema(
     assert_views_show_the_account(place)
 
 
+@pytest.mark.slow
 def test_readers_need_no_right_but_that_to_the_views(api: Emulator, postgres_place: Place, guest: str) -> None:
     fill(api.account)
     api.account.create_project(sensitive="maybe")
@@ -815,6 +834,7 @@ def test_several_that_make_the_views_at_once(
     assert [record.message for record in caplog.records if record.name.startswith("toloka_source")] == []
 
 
+@pytest.mark.slow
 def test_a_reader_that_takes_long_is_left_alone(postgres_place: Place, caplog: pytest.LogCaptureFixture) -> None:
     place = postgres_place
     fill(place.api.account)

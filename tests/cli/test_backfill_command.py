@@ -23,6 +23,7 @@ def lines(text: str) -> list[list[str]]:
     return [re.split(r"\s{2,}", line)[:-1] for line in text.splitlines() if re.match(r"\d+ of", line)]
 
 
+@pytest.mark.slow
 def test_backfill(configured: Emulator, capfd: pytest.CaptureFixture[str], command: Command) -> None:
     project = configured.account.create_project(created="2026-01-10T00:00:00")
     configured.account.create_training(project["id"], created="2026-01-10T00:00:00", last_started="2026-02-10T00:00:00")
@@ -96,6 +97,7 @@ def test_windows_that_fail_are_named_at_the_end(
         assert connection.execute("SELECT count(*) FROM other.projects").fetchone() == (3,)
 
 
+@pytest.mark.slow
 def test_nothing_goes_on_without_the_command(configured: Emulator, own_folder: Path) -> None:
     configured.fail(Fault.hang(3), times=None)
     run = subprocess.Popen([*PROGRAM, *BACKFILL], stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -109,6 +111,7 @@ def test_nothing_goes_on_without_the_command(configured: Emulator, own_folder: P
     assert not list((own_folder / "dlt" / "pipelines").glob("*toloka_data*"))
 
 
+@pytest.mark.slow
 def test_a_list_that_may_not_be_read(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
     configured.account.create("skills", created="2026-01-10T00:00:00.000")
     configured.fail(Fault.status(403), on="pools", times=None)

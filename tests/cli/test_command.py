@@ -68,6 +68,7 @@ def table(text: str) -> list[list[str]]:
     return [row for row in rows if row[0] in ("projects", "trainings")]
 
 
+@pytest.mark.slow
 def test_demo_in_an_empty_folder_without_any_configuration(own_folder: Path) -> None:
     real = duckdb.connect("toloka.duckdb")
     real.execute("CREATE SCHEMA toloka_data; CREATE TABLE toloka_data.projects AS SELECT 1 AS id")
@@ -133,6 +134,7 @@ def test_what_it_says_to_type_next_shows_the_views_of_postgresql(
     assert re.search(r"ACTIVE +\| +1\n", shown)
 
 
+@pytest.mark.slow
 def test_an_idle_run_asks_little_and_imports_what_it_needs(configured: Emulator, own_folder: Path) -> None:
     configured.account.create_project(created="2026-01-01T00:00:00")
     look = """
@@ -149,6 +151,7 @@ print(main(["load", "--progress", "off"]), *sorted(sys.modules), file=open("modu
     assert len(configured.requests) == 3
 
 
+@pytest.mark.slow
 def test_the_file_is_where_the_command_runs(
     configured: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, own_folder: Path
 ) -> None:
@@ -163,6 +166,7 @@ def test_the_file_is_where_the_command_runs(
         assert found == (len(configured.account.projects),)
 
 
+@pytest.mark.slow
 def test_two_accounts_on_one_machine(configured: Emulator, command: Command, own_folder: Path) -> None:
     configured.account.create_project(created="2026-01-10T00:00:00")
     assert command("load", "--pipeline", "toloka_berlin", "--progress", "off") == 0
@@ -182,6 +186,7 @@ def test_two_accounts_on_one_machine(configured: Emulator, command: Command, own
     assert not (own_folder / "dlt" / "pipelines" / "toloka").exists()
 
 
+@pytest.mark.slow
 def test_options(configured: Emulator, clock: Clock, capfd: pytest.CaptureFixture[str], command: Command) -> None:
     for moment in ("2026-01-01T00:00:00", "2026-02-01T00:00:00", "2026-03-01T00:00:00"):
         configured.account.create_project(created=moment)

@@ -86,6 +86,7 @@ def test_a_server_that_has_gone_after_the_rows(configured: Emulator, postgres_da
 
 
 @pytest.mark.usefixtures("configured")
+@pytest.mark.slow
 def test_a_full_disk_under_the_page(own_folder: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str) -> None:
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres_database)
     page = own_folder / "report.html"
@@ -107,6 +108,7 @@ def test_a_working_folder_that_is_none(
     refused(("load", "--progress", "off"), {}, f"DLT_DATA_DIR = '{own_folder / folder}': can't be written: Not a dir")
 
 
+@pytest.mark.slow
 def test_a_full_working_folder(
     configured: Emulator, own_folder: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
 ) -> None:

@@ -110,6 +110,7 @@ def test_a_load_that_waits_for_the_api(
 
 
 @pytest.mark.parametrize("step", ["Extract", "Normalize", "Load"])
+@pytest.mark.slow
 def test_a_load_that_works(configured: Emulator, number: signal.Signals, step: str) -> None:
     fill(configured.account, 2_500, 2_500)
     run = Run(number, "load")
@@ -134,6 +135,7 @@ def someone_waits(url: str) -> bool:
         return cursor.fetchone() != (0,)
 
 
+@pytest.mark.slow
 def test_a_load_that_waits_for_the_destination(
     configured: Emulator,
     postgres_database: str,
@@ -158,6 +160,7 @@ def test_a_demo(number: signal.Signals) -> None:
     assert_ended(run, "error: interrupted; the next one begins anew")
 
 
+@pytest.mark.slow
 def test_a_back_fill(configured: Emulator, number: signal.Signals) -> None:
     configured.fail(Fault.hang(60), times=None)
     run = Run(number, *BACKFILL)
@@ -174,6 +177,7 @@ def test_a_back_fill_whose_workers_only_start(configured: Emulator) -> None:
     assert configured.requests == []
 
 
+@pytest.mark.slow
 def test_a_command_that_shall_ignore_ctrl_c_does(configured: Emulator) -> None:
     ignored = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"

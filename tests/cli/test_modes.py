@@ -30,6 +30,7 @@ def modes(folder: Path) -> set[str]:
 LOAD = ("load", "--report", "report.html")
 
 
+@pytest.mark.slow
 def test_what_is_new_is_for_its_user(configured: Emulator, command: Command, own_folder: Path) -> None:
     configured.account.create_project()
     assert command(*LOAD) == 0
@@ -37,6 +38,7 @@ def test_what_is_new_is_for_its_user(configured: Emulator, command: Command, own
     assert modes(own_folder) == {"f600", "d700"}
 
 
+@pytest.mark.slow
 def test_what_is_there_keeps_its_mode(configured: Emulator, command: Command, own_folder: Path) -> None:
     assert command(*LOAD) == 0
     for name in ("toloka.duckdb", "report.html"):
@@ -46,12 +48,14 @@ def test_what_is_there_keeps_its_mode(configured: Emulator, command: Command, ow
     assert [(own_folder / name).stat().st_mode & 0o777 for name in ("toloka.duckdb", "report.html")] == [0o640] * 2
 
 
+@pytest.mark.slow
 def test_others_may_read_if_that_is_said(configured: Emulator, command: Command, own_folder: Path) -> None:
     assert command(*LOAD, "--umask", "022") == 0
     assert configured.requests
     assert modes(own_folder) == {"f644", "d755"}
 
 
+@pytest.mark.slow
 def test_a_umask_of_the_users_does_not_open_anything(configured: Emulator, command: Command, own_folder: Path) -> None:
     os.umask(0o027)
     assert command(*LOAD) == 0

@@ -50,6 +50,7 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
 
+@pytest.mark.slow
 def test_a_load_for_machines(
     configured: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_load_for_machines(
     }
 
 
+@pytest.mark.slow
 def test_a_demo_for_machines() -> None:
     run = subprocess.run([*PROGRAM, "demo", "--output", "json"], capture_output=True, text=True, check=True)
     loads = json.loads(run.stdout)["loads"]
@@ -99,6 +101,7 @@ def test_a_demo_for_machines() -> None:
     assert "A local Toloka" not in run.stderr
 
 
+@pytest.mark.slow
 def test_a_backfill_for_machines(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
     configured.account.create_project(created="2026-01-10T00:00:00")
     configured.account.create_project(created="2026-02-10T00:00:00", sensitive="maybe")
@@ -121,6 +124,7 @@ def test_a_backfill_for_machines(configured: Emulator, command: Command, capfd: 
     assert re.search(r"^info: load again: .* --output json --strict$", bare(err), re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_what_was_done_before_ctrl_c_is_told(configured: Emulator) -> None:
     configured.fail(Fault.hang(60), at=7, times=None)
     words = [*PROGRAM, *BACKFILL, "--output", "json"]
@@ -192,6 +196,7 @@ def test_no_bars_if_none_are_wanted(progress: str) -> None:
 
 
 @pytest.mark.usefixtures("configured")
+@pytest.mark.slow
 def test_tables_are_whole() -> None:
     words = ("load", "--start-date", "2026-01-01", "--end-date", "2026-02-01", "--progress", "off")
     environment = {**os.environ, "COLUMNS": "40"}  # where there is no terminal, a width is nobody's
@@ -239,6 +244,7 @@ def test_lines_of_json(configured: Emulator, command: Command, capfd: pytest.Cap
     assert "Traceback" in lines[-2]["message"]
 
 
+@pytest.mark.slow
 def test_lines_of_a_backfill(configured: Emulator, command: Command, capfd: pytest.CaptureFixture[str]) -> None:
     configured.account.create_project(created="2026-02-10T00:00:00", sensitive="maybe")
     assert command(*BACKFILL, "--log-format", "json") == 0

@@ -43,6 +43,7 @@ def test_its_demo() -> None:
         assert sum(row[1] for row in connection.execute(query).fetchall()) == 1_013
 
 
+@pytest.mark.slow
 def test_it_loads(configured: Emulator) -> None:
     configured.account.create_project()
     run = script("--resources", "projects", "--progress", "off")

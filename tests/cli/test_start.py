@@ -84,6 +84,7 @@ def test_words_that_are_none(words: list[str], capfd: pytest.CaptureFixture[str]
     ],
     ids=["by name", "by path", "as a module", "by uv run", "as a module by uv run"],
 )
+@pytest.mark.slow
 def test_what_it_says_to_type_works(
     configured: Emulator, calls: list[str], again: list[str], *, is_on_path: bool
 ) -> None:

@@ -146,6 +146,7 @@ def test_examples_in_python(api: Emulator, monkeypatch: pytest.MonkeyPatch, text
     exec(compile([*blocks(text, "python")][number], name(text), "exec"), {})  # noqa: S102 - our own text
 
 
+@pytest.mark.slow
 def test_the_example_of_a_back_fill_is_a_script(api: Emulator, own_folder: Path) -> None:
     (example,) = blocks(DOCS / "guides" / "backfills.md", "python")
     (own_folder / "script.py").write_text(example)

@@ -70,6 +70,7 @@ MORE_FEATURES = {
 
 
 @pytest.mark.parametrize(("name", "sources"), each_once(FEATURES, ["fresh sources", "one source"], slow=MORE_FEATURES))
+@pytest.mark.slow
 def test_a_feature_of_dlt(
     warehouse: Warehouse,
     account: Account,

@@ -30,6 +30,7 @@ def elsewhere() -> Any:
 
 @pytest.mark.parametrize("is_normalized", [False, True], ids=["extracted", "normalized"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["first load", "later load"])
+@pytest.mark.slow
 def test_a_package_of_another_source_is_loaded(
     warehouse: Warehouse, account: Account, *, is_normalized: bool, is_first: bool
 ) -> None:
@@ -44,6 +45,7 @@ def test_a_package_of_another_source_is_loaded(
     assert_equal(warehouse.pipeline, account)
 
 
+@pytest.mark.slow
 def test_a_package_of_another_source_outlives_our_refusal(warehouse: Warehouse, account: Account) -> None:
     for _ in range(2):
         warehouse.load()
@@ -59,6 +61,7 @@ def test_a_package_of_another_source_outlives_our_refusal(warehouse: Warehouse, 
     assert_equal(warehouse.pipeline, account)
 
 
+@pytest.mark.slow
 def test_the_state_of_another_source_stays(warehouse: Warehouse, account: Account) -> None:
     @dlt.resource
     def counted() -> Iterator[Any]:
@@ -83,6 +86,7 @@ def test_warnings_of_others_are_heard(
     assert said.startswith("In resource: projects, when merging arrow schema with dlt schema")
 
 
+@pytest.mark.slow
 def test_a_database_that_was_restored_is_read_on_from_there(warehouse: Warehouse, account: Account) -> None:
     warehouse.load()
     kept = Path("toloka.duckdb").read_bytes()
@@ -95,6 +99,7 @@ def test_a_database_that_was_restored_is_read_on_from_there(warehouse: Warehouse
     assert_equal(warehouse.pipeline, account)
 
 
+@pytest.mark.slow
 def test_load_leaves_the_source_as_it_is(warehouse: Warehouse, account: Account) -> None:
     account.create_project(brand_new={"a": 1})
     source = warehouse.source()
@@ -138,6 +143,7 @@ def test_what_load_cannot_work_with(warehouse: Warehouse) -> None:
 # PostgreSQL and views
 
 
+@pytest.mark.slow
 def test_empty_texts_reach_postgres(api: Emulator, account: Account, postgres_database: str, do: Do) -> None:
     account.create_project(private_comment="", public_description=None)
     pipeline = dlt.pipeline(
@@ -188,6 +194,7 @@ def test_a_refresh_of_dlts_own_after_a_load_into_postgres(
     assert not pipeline.has_pending_data
 
 
+@pytest.mark.slow
 def test_a_refresh_by_load_passes_views_of_any_name(api: Emulator, account: Account, postgres_database: str) -> None:
     destination = dlt.destinations.postgres(postgres_database)
     pipeline = dlt.pipeline("toloka", destination=destination, dataset_name="toloka_data")
@@ -199,6 +206,7 @@ def test_a_refresh_by_load_passes_views_of_any_name(api: Emulator, account: Acco
         assert ask(pipeline, f"SELECT count(*) FROM {name}.projects") == [(len(account.projects) - 1,)]  # noqa: S608
 
 
+@pytest.mark.slow
 def test_views_in_a_dataset_of_another_name(api: Emulator, account: Account, warehouse: Warehouse) -> None:
     load(warehouse.pipeline, warehouse.source(), views="for_analysts")
     found = ask(warehouse.pipeline, "SELECT schema_name, count(*) FROM duckdb_views() WHERE NOT internal GROUP BY 1")

@@ -21,6 +21,7 @@ PAGE = ENDPOINTS["projects"].page_size
 
 
 @pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_limit_promises_nothing(
     warehouse: Warehouse, account: Account, do: Do, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
@@ -46,6 +47,7 @@ def test_a_limit_of_nothing(warehouse: Warehouse, account: Account, do: Do) -> N
     assert_equal(warehouse.pipeline, account)
 
 
+@pytest.mark.slow
 def test_append_keeps_each_version(warehouse: Warehouse, account: Account, do: Do) -> None:
     for _ in range(3):
         source = warehouse.source()
@@ -95,6 +97,7 @@ def test_scd2_keeps_a_row_of_each_version(
     assert ask(warehouse.pipeline, old.format("trainings")) == [(2,)]
 
 
+@pytest.mark.slow
 def test_an_incremental_of_the_users_own(warehouse: Warehouse, account: Account, do: Do) -> None:
     moments = sorted(project["created"] for project in account.projects)
     start = datetime.fromisoformat(moments[30]).replace(tzinfo=UTC)
@@ -117,6 +120,7 @@ def test_an_incremental_of_the_users_own(warehouse: Warehouse, account: Account,
 
 
 @pytest.mark.parametrize("mode", ["drop_sources", pytest.param("drop_resources", marks=pytest.mark.slow), "drop_data"])
+@pytest.mark.slow
 def test_refresh(warehouse: Warehouse, account: Account, do: Do, mode: str) -> None:
     do(warehouse.pipeline, warehouse.source())
     ask(warehouse.pipeline, "INSERT INTO projects (id) VALUES ('0')")
@@ -128,6 +132,7 @@ def test_refresh(warehouse: Warehouse, account: Account, do: Do, mode: str) -> N
     assert_equal(warehouse.pipeline, account)
 
 
+@pytest.mark.slow
 def test_one_resource_at_a_time(warehouse: Warehouse, account: Account, do: Do) -> None:
     for names in (["projects"], ["trainings"], ["projects"], ["trainings"]):
         do(warehouse.pipeline, warehouse.source().with_resources(*names))
@@ -260,6 +265,7 @@ def test_the_start_that_was_given_last_stays_in_force(warehouse: Warehouse, acco
     assert table_of(warehouse.pipeline, "projects") == expected_rows(wanted, ENDPOINTS["projects"].schema)
 
 
+@pytest.mark.slow
 def test_one_pipeline_with_two_datasets_in_turn(warehouse: Warehouse, account: Account, do: Do) -> None:
     for dataset in ("one_data", "two_data", "one_data", "two_data"):
         happen(account)

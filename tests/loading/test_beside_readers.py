@@ -106,6 +106,7 @@ def filled(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
+@pytest.mark.slow
 def test_readers_that_stay_and_readers_that_come_and_go(filled: Warehouse) -> None:
     other_program("CREATE TABLE others AS SELECT 42 AS answer")
     account = filled.api.account
@@ -177,6 +178,7 @@ def test_another_load_into_the_same_file_is_waited_for(filled: Warehouse) -> Non
     assert_tables_equal_account(filled)
 
 
+@pytest.mark.slow
 def test_two_pipelines_load_into_the_same_file(api: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(api.account, projects=30, trainings=20)
     monkeypatch.setenv("SOURCES__TOLOKA__TOKEN", "secret")
@@ -194,6 +196,7 @@ def test_two_pipelines_load_into_the_same_file(api: Emulator, monkeypatch: pytes
         assert asked(f"SELECT count(*) FROM {name}.projects") == 30  # noqa: S608
 
 
+@pytest.mark.slow
 def test_threads_load_into_the_same_file(api: Emulator) -> None:
     fill(api.account, projects=30, trainings=20)
 

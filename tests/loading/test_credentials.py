@@ -99,6 +99,7 @@ def test_what_is_hidden() -> None:
     assert hide(said) == 'at "postgresql://***@host/db?x=1", https://***@d and PASSWORD = ***; mail me@example.com'
 
 
+@pytest.mark.slow
 def test_dlt_shows_neither_password_nor_token(
     configured: Emulator, monkeypatch: pytest.MonkeyPatch, own_folder: Path, postgres_database: str
 ) -> None:

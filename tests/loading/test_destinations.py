@@ -64,6 +64,7 @@ def loaded(store: Store, **arguments: Any) -> list[int]:
     return [resource.rows for resource in store.load(**arguments).resources]
 
 
+@pytest.mark.slow
 def test_increments_and_whole_scans_leave_one_row_for_each_object(store: Store, clock: Clock) -> None:
     account = store.api.account
     assert loaded(store) == [60, 45]
@@ -86,6 +87,7 @@ def test_increments_and_whole_scans_leave_one_row_for_each_object(store: Store, 
     assert store.count("trainings") == (45 + 2 + 1 if added else 46)
 
 
+@pytest.mark.slow
 def test_each_row_has_the_id_of_the_load_that_brought_it(store: Store, clock: Clock) -> None:
     account = store.api.account
     old, misfit = account.ids("projects"), account.create_project(created="soon")["id"]
@@ -102,6 +104,7 @@ def test_each_row_has_the_id_of_the_load_that_brought_it(store: Store, clock: Cl
     assert [(json.loads(row["id"]), row[C_DLT_LOAD_ID]) for row in store.read("rejected_items")] == [(misfit, first)]
 
 
+@pytest.mark.slow
 def test_a_new_working_folder_goes_on_from_the_destination(
     store: Store, attach: Attach, clock: Clock, own_folder: Path
 ) -> None:
@@ -149,6 +152,7 @@ def test_a_nul_is_kept_or_becomes_a_replacement_character(store: Store) -> None:
     assert rejected["item"]["public_name"] == f"a{kept}b"
 
 
+@pytest.mark.slow
 def test_objects_that_do_not_fit(store: Store, clock: Clock) -> None:
     misfit = store.api.account.create_project(created="soon", metadata={"a": ["é"]})
     before = datetime.now(UTC)
@@ -162,6 +166,7 @@ def test_objects_that_do_not_fit(store: Store, clock: Clock) -> None:
     assert {row["id"] for row in store.rows("projects")}.isdisjoint({misfit["id"]})
 
 
+@pytest.mark.slow
 def test_fields_that_appear_later(store: Store, attach: Attach, clock: Clock, own_folder: Path) -> None:
     account = store.api.account
     store.load()
@@ -187,6 +192,7 @@ def test_fields_that_appear_later(store: Store, attach: Attach, clock: Clock, ow
     assert [row["id"] for row in rows] == account.ids("projects")
 
 
+@pytest.mark.slow
 def test_an_empty_account_gets_its_tables(attach: Attach, kind: str, clock: Clock) -> None:
     store = attach()
     assert loaded(store) == [0, 0]
@@ -216,6 +222,7 @@ def test_only_files_without_a_table_format_are_warned_of(
         assert said == []
 
 
+@pytest.mark.slow
 def test_table_format_is_a_setting_of_the_source(api: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCES__TOLOKA__TABLE_FORMAT", "delta")
     store = DeltaStore(api, dlt.destinations.filesystem("lake"))

@@ -221,6 +221,7 @@ def first_steps(runs: Runs) -> int:
 
 
 @pytest.mark.parametrize("share", SHARES)
+@pytest.mark.slow
 def test_killed_before_a_step_on_disk(runs: Runs, steps: int, share: float) -> None:
     runs.restore()
     assert runs.run(int(share * steps))["code"] == KILLED
@@ -228,6 +229,7 @@ def test_killed_before_a_step_on_disk(runs: Runs, steps: int, share: float) -> N
 
 
 @pytest.mark.parametrize("share", FIRST_SHARES)
+@pytest.mark.slow
 def test_killed_before_a_step_of_the_very_first_load(runs: Runs, first_steps: int, share: float) -> None:
     runs.restore(is_empty=True)
     assert runs.run(int(share * first_steps))["code"] == KILLED
@@ -235,6 +237,7 @@ def test_killed_before_a_step_of_the_very_first_load(runs: Runs, first_steps: in
 
 
 @pytest.mark.parametrize("share", IDLE_SHARES)
+@pytest.mark.slow
 def test_killed_before_a_step_of_an_idle_run(runs: Runs, share: float) -> None:
     runs.restore()
     for _ in range(3):  # the first brings rows, the second clears away after it
@@ -252,6 +255,7 @@ def test_killed_again_while_it_heals(runs: Runs, steps: int, left: float, step: 
 
 
 @pytest.mark.parametrize("number", MOMENTS)
+@pytest.mark.slow
 def test_killed_at_a_random_moment(runs: Runs, duration: float, number: int) -> None:
     rng = random.Random(number)  # noqa: S311 - no secret
     moment = max(rng.random(), rng.random()) * duration  # rather late, where the data is on its way
@@ -266,6 +270,7 @@ def test_killed_at_a_random_moment(runs: Runs, duration: float, number: int) -> 
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.slow
 def test_killed_as_the_file_is_replaced(runs: Runs, moment: str) -> None:
     runs.restore()
     before = runs.tables()

@@ -49,6 +49,7 @@ def happen(account: Account) -> None:
     account.create_training(account.create_project()["id"])
 
 
+@pytest.mark.slow
 def test_all_lists_equal_the_account(full: Warehouse) -> None:
     account = full.api.account
     first = full.load(resources="all", rescan_after_hours=24)

@@ -135,6 +135,7 @@ def test_an_interrupted_run_whose_state_is_nowhere_else(
     assert_tables_equal_account(warehouse)
 
 
+@pytest.mark.slow
 def test_a_pending_package_that_others_made_is_loaded(filled: Warehouse) -> None:
     for _ in range(2):
         filled.load()
@@ -151,6 +152,7 @@ def test_a_pending_package_that_others_made_is_loaded(filled: Warehouse) -> None
 @pytest.mark.parametrize(
     ("elsewhere", "before"), each_once([OTHER_DATASET, OTHER_FILE], ["normalize", "load"], slow=[OTHER_BOTH])
 )
+@pytest.mark.slow
 def test_a_pending_package_of_another_place_is_never_loaded_here(
     filled: Warehouse, elsewhere: Place, before: str
 ) -> None:
@@ -173,6 +175,7 @@ def test_a_pending_package_of_another_place_is_never_loaded_here(
     assert_tables_equal_account(again)
 
 
+@pytest.mark.slow
 def test_switching_between_places_loses_nothing(filled: Warehouse) -> None:
     for place in (OTHER_DATASET, OTHER_FILE, OTHER_BOTH, ONE, OTHER_DATASET, ONE):
         happen(filled.api.account)
@@ -240,6 +243,7 @@ def test_a_schema_of_which_a_kill_has_left_a_part(filled: Warehouse) -> None:
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_refusal_leaves_nothing_behind(filled: Warehouse, damage: str, repair: str) -> None:
     for _ in range(2):
         filled.load()
@@ -284,6 +288,7 @@ GONE_TOO = [
 
 
 @pytest.mark.parametrize(("damage", "folder"), each_once(GONE, ["kept", "lost"], slow=GONE_TOO))
+@pytest.mark.slow
 def test_what_is_gone_from_the_destination_comes_back(
     filled: Warehouse, own_folder: Path, damage: str, folder: str
 ) -> None:
@@ -303,6 +308,7 @@ def test_what_is_gone_from_the_destination_comes_back(
     assert [resource.rows for resource in report.resources] == [1, 2]  # it went on from the cursor
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_comes_back(filled: Warehouse) -> None:
     filled.load()
     Path("toloka.duckdb").unlink()
@@ -362,6 +368,7 @@ def start(filled: Warehouse) -> Iterator[Start]:
         pytest.param("another", "error: process ", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_second_run_while_the_first_one_loads(
     filled: Warehouse, own_folder: Path, start: Start, folder: str, said: str
 ) -> None:
@@ -410,6 +417,7 @@ def test_two_runs_that_race(filled: Warehouse, own_folder: Path, start: Start, f
 # what a run says, keeps and refuses
 
 
+@pytest.mark.slow
 def test_the_report(filled: Warehouse, clock: Clock) -> None:
     filled.load()
     clock.advance(hours=1)
@@ -442,6 +450,7 @@ def test_a_report_of_chosen_resources(filled: Warehouse) -> None:
     assert [(one.name, one.rows, one.new) for one in report.resources] == [("projects", 30, 30), ("trainings", 0, 0)]
 
 
+@pytest.mark.slow
 def test_a_report_has_what_dlt_says(filled: Warehouse) -> None:
     first = filled.load()
     happen(filled.api.account)
@@ -461,6 +470,7 @@ def test_a_report_has_what_dlt_says(filled: Warehouse) -> None:
     assert "1 load package(s) were loaded" in str(sent.load_info[0])
 
 
+@pytest.mark.slow
 def test_the_working_folder_does_not_grow(warehouse: Warehouse, clock: Clock, own_folder: Path) -> None:
     account = warehouse.api.account
     fields = {name: value for name, value in account.create_project().items() if name not in {"id", "created"}}
@@ -505,6 +515,7 @@ def dump(file: str) -> tuple[list[Any], ...]:
     return *tables, sources
 
 
+@pytest.mark.slow
 def test_the_zone_of_the_machine_changes_nothing(clock: Clock, own_folder: Path, start: Start) -> None:
     dumps = []
     for zone in ("America/New_York", "Asia/Kathmandu"):
@@ -527,6 +538,7 @@ def test_the_zone_of_the_machine_changes_nothing(clock: Clock, own_folder: Path,
     assert [len(part) for part in dumps[0]] == [31, 21, 2]
 
 
+@pytest.mark.slow
 def test_a_strict_run_loads_nothing_when_something_does_not_fit(filled: Warehouse) -> None:
     filled.load()
     before = dump("toloka.duckdb")
@@ -551,6 +563,7 @@ def test_a_strict_run_loads_nothing_when_something_does_not_fit(filled: Warehous
     ("ahead", "rescan"),
     each_once([timedelta(seconds=30), timedelta(days=400)], [24.0, None], slow=[timedelta(hours=3)]),
 )
+@pytest.mark.slow
 def test_a_clock_that_was_ahead_loses_nothing(
     filled: Warehouse, clock: Clock, ahead: timedelta, rescan: float | None
 ) -> None:
@@ -569,6 +582,7 @@ def test_a_clock_that_was_ahead_loses_nothing(
         clock.advance(seconds=20)
 
 
+@pytest.mark.slow
 def test_making_lost_tables_again_leaves_other_pipelines_alone(filled: Warehouse) -> None:
     other = dlt.pipeline("other", destination="duckdb", dataset_name="toloka_data")
     other.destination.config_params["credentials"] = "toloka.duckdb"

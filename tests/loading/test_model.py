@@ -246,6 +246,7 @@ def no_waste(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("small_pages", "no_waste")
+@pytest.mark.slow
 def test_no_history_loses_or_doubles_anything(
     fast_file: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

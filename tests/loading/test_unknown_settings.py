@@ -104,6 +104,7 @@ def misspelled(api: Emulator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
     ids=lambda words: words[0],
 )
+@pytest.mark.slow
 def test_the_command_warns_of_each_once(misspelled: list[str], words: tuple[str, ...]) -> None:
     run = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -111,6 +112,7 @@ def test_the_command_warns_of_each_once(misspelled: list[str], words: tuple[str,
     assert sorted(line for line in said if NO_SETTING in line) == sorted(misspelled)
 
 
+@pytest.mark.slow
 def test_a_window_warns_and_the_demo_does_not(
     api: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -37,6 +37,7 @@ def change_owner(account: Account) -> None:
         account.edit_project(project["id"], owner=OTHER)
 
 
+@pytest.mark.slow
 def test_far_fewer_objects_are_refused_until_they_are_allowed(filled: Warehouse, clock: Clock) -> None:
     remove(filled.api.account, 31)
     filled.api.account.create_project()
@@ -77,6 +78,7 @@ def test_ten_objects_may_go_at_once(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("hours", [0, 24])
+@pytest.mark.slow
 def test_another_account_is_refused_until_it_is_allowed(filled: Warehouse, clock: Clock, hours: int) -> None:
     clock.advance(hours=1)
     filled.api.account.create_project(owner=OTHER)

@@ -110,6 +110,7 @@ def test_the_environment_s_variables_are_refused_in_the_same_words(
         ),
     ],
 )
+@pytest.mark.slow
 def test_the_configuration_s_file_is_refused_in_the_same_words(own_folder: Path, lines: str, said: str) -> None:
     folder = own_folder / ".dlt"
     folder.mkdir()

@@ -59,6 +59,7 @@ def brought(warehouse: Warehouse, table: str) -> set[str]:
 
 
 @pytest.mark.parametrize("by_load", [True, False])
+@pytest.mark.slow
 def test_only_what_was_edited_is_written(filled: Warehouse, by_load: bool) -> None:  # noqa: FBT001
     account = filled.api.account
     edited = account.ids("projects")[::9]
@@ -104,6 +105,7 @@ def test_what_is_missing_there_is_written_again(filled: Warehouse, damage: str) 
     assert_tables_equal_account(filled)
 
 
+@pytest.mark.slow
 def test_tables_of_an_older_version_are_written_once(filled: Warehouse) -> None:
     with filled.pipeline.sql_client() as client:
         client.execute_sql("ALTER TABLE projects DROP COLUMN _toloka_hash; DELETE FROM _dlt_version")
@@ -122,6 +124,7 @@ def test_other_columns_count_as_a_change_of_all_rows() -> None:
     assert seed_of(described) == seed_of(pa.schema([field for field in less if not schemas.is_json(field)]))
 
 
+@pytest.mark.slow
 def test_rows_are_read_by_their_ids_or_all_at_once(warehouse: Warehouse, clock: Clock) -> None:
     account = warehouse.api.account
     warehouse.load()
@@ -146,6 +149,7 @@ def gone_items(warehouse: Warehouse) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in client.execute_sql(query) or ()]
 
 
+@pytest.mark.slow
 def test_what_is_gone_is_noted_until_it_is_back(filled: Warehouse, clock: Clock) -> None:
     account = filled.api.account
     absent = account.projects[3]
@@ -172,6 +176,7 @@ def test_what_is_gone_is_noted_until_it_is_back(filled: Warehouse, clock: Clock)
 @pytest.mark.parametrize(
     ("missing", "share", "noted"), [(10, 0.1, 10), (11, 0.1, 0), (11, 0.2, 11), (60, 1, 0), (59, 1, 59), (10, 0, 10)]
 )
+@pytest.mark.slow
 def test_too_much_at_once_is_a_part_of_an_answer(
     filled: Warehouse, caplog: pytest.LogCaptureFixture, missing: int, share: float, noted: int
 ) -> None:

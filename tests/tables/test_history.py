@@ -222,6 +222,7 @@ patient = settings(
 
 @patient
 @given(events=steps)
+@pytest.mark.slow
 def test_each_version_once_in_duckdb(events: list[tuple[str, int]]) -> None:
     with fresh_world(None) as world:
         for event in [("rescan", 0), *events, ("rescan", 0)]:
@@ -272,6 +273,7 @@ class Few:
         return [(*three, row["public_name"]) for three, row in zip(moments, found, strict=True)]
 
 
+@pytest.mark.slow
 def test_in_delta(api: Emulator, own_folder: Path) -> None:
     few = Few(api, dlt.destinations.filesystem(f"{own_folder}/lake"))
     name = api.account.get("projects", few.id)["public_name"]
@@ -285,6 +287,7 @@ def test_in_delta(api: Emulator, own_folder: Path) -> None:
     assert found == [(13, 0), (13, 0), (13, 14), (14, 15), (15, 16)]
 
 
+@pytest.mark.slow
 def test_where_rows_are_only_added_a_version_has_a_row_with_its_end_too(api: Emulator, own_folder: Path) -> None:
     few = Few(api, dlt.destinations.filesystem(f"{own_folder}/lake"))
     name = api.account.get("projects", few.id)["public_name"]
@@ -300,6 +303,7 @@ def test_where_rows_are_only_added_a_version_has_a_row_with_its_end_too(api: Emu
     ]
 
 
+@pytest.mark.slow
 def test_switched_off_and_on_again(api: Emulator) -> None:
     few = Few(api, "duckdb")
     names: list[str] = []
@@ -311,6 +315,7 @@ def test_switched_off_and_on_again(api: Emulator) -> None:
     assert few.hours() == [(14, None, 17, names[1]), (17, 14, None, names[4])]
 
 
+@pytest.mark.slow
 def test_two_changes_in_one_moment(api: Emulator) -> None:
     few = Few(api, "duckdb")
     few.load()
@@ -324,6 +329,7 @@ def test_two_changes_in_one_moment(api: Emulator) -> None:
     assert all(start < end for start, end in versions)
 
 
+@pytest.mark.slow
 def test_unknown_fields_are_kept_with_their_version(api: Emulator) -> None:
     few = Few(api, "duckdb")
     few.load()
@@ -338,6 +344,7 @@ def test_unknown_fields_are_kept_with_their_version(api: Emulator) -> None:
     assert columns["brand_new"]["data_type"] == "json"
 
 
+@pytest.mark.slow
 def test_a_table_that_is_dropped_takes_no_history_with_it(api: Emulator) -> None:
     few = Few(api, "duckdb")
     few.load()
@@ -389,6 +396,7 @@ def test_json_of_an_ended_version_is_what_it_was(api: Emulator, postgres_databas
 
 
 @pytest.mark.parametrize("switched_off", [False, True])
+@pytest.mark.slow
 def test_what_a_part_of_the_list_did_not_show_was_not_seen(api: Emulator, switched_off: bool) -> None:  # noqa: FBT001
     few = Few(api, "duckdb")
     for _ in range(30):

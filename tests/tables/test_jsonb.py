@@ -35,6 +35,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("value", [*REFUSED.values(), *TAKEN.values()], ids=[*REFUSED, *(f"taken_{n}" for n in TAKEN)])
+@pytest.mark.slow
 def test_what_is_taken_is_what_postgresql_takes(postgres: str, value: bytes) -> None:
     is_refused = value in REFUSED.values()
     with closing(psycopg2.connect(postgres)) as connection, connection.cursor() as cursor:

@@ -47,6 +47,7 @@ def test_dlt_joins_by_it(warehouse: Warehouse) -> None:
     assert joined.fetchall() == [("with trainings",)] * 2
 
 
+@pytest.mark.slow
 def test_later_runs_leave_the_schema_as_it_is(warehouse: Warehouse, clock: Clock) -> None:
     versions = []
     for hours in range(1, 4):

@@ -49,6 +49,7 @@ def test_idle_run_loads_nothing_and_asks_little(large: Warehouse) -> None:
     assert large.pipeline.state["_state_version"] == state["_state_version"]
 
 
+@pytest.mark.slow
 def test_changes_that_a_cursor_sees(large: Warehouse, clock: Clock) -> None:
     account = large.api.account
     large.load()
@@ -69,6 +70,7 @@ def test_changes_that_a_cursor_sees(large: Warehouse, clock: Clock) -> None:
     assert_tables_equal_account(large)
 
 
+@pytest.mark.slow
 def test_changes_that_no_cursor_sees_arrive_within_the_hour(large: Warehouse, clock: Clock) -> None:
     account = large.api.account
     large.load(rescan_after_hours="auto")
@@ -89,6 +91,7 @@ def test_changes_that_no_cursor_sees_arrive_within_the_hour(large: Warehouse, cl
     assert [resource.rows for resource in large.load(rescan_after_hours="auto").resources] == [0, 0]
 
 
+@pytest.mark.slow
 def test_rescan_every_run_or_never(warehouse: Warehouse, clock: Clock) -> None:
     warehouse.api.account.create_project(created="2026-01-01T00:00:00")
     warehouse.load()
@@ -134,6 +137,7 @@ def test_neighbouring_backfills_cover_their_union(large: Warehouse) -> None:
     assert not any(large.pipeline.state.get("sources", {}).values())
 
 
+@pytest.mark.slow
 def test_backfill_leaves_the_state_alone(large: Warehouse) -> None:
     large.load()
     before = large.pipeline.state["sources"]
@@ -144,6 +148,7 @@ def test_backfill_leaves_the_state_alone(large: Warehouse) -> None:
     assert_tables_equal_account(large)
 
 
+@pytest.mark.slow
 def test_start_date_loads_nothing_older_and_goes_on_from_there(large: Warehouse, clock: Clock) -> None:
     account = large.api.account
     start = date(2025, 12, 1)
@@ -172,6 +177,7 @@ def test_start_date_knows_trainings_that_were_started_since(large: Warehouse) ->
     assert {row["id"] for row in large.rows("trainings")} == {item["id"] for item in since}
 
 
+@pytest.mark.slow
 def test_filters_narrow_every_kind_of_run(large: Warehouse, clock: Clock) -> None:
     account = large.api.account
     filters = {
@@ -199,6 +205,7 @@ def test_filters_narrow_every_kind_of_run(large: Warehouse, clock: Clock) -> Non
     assert all(request.params["status"] == "ACTIVE" for request in large.api.requests if request.resource == "projects")
 
 
+@pytest.mark.slow
 def test_the_cursor_is_the_time_of_the_first_page(warehouse: Warehouse, clock: Clock) -> None:
     account = warehouse.api.account
     for number in range(400):
@@ -221,6 +228,7 @@ def test_the_cursor_is_the_time_of_the_first_page(warehouse: Warehouse, clock: C
     assert_tables_equal_account(warehouse)
 
 
+@pytest.mark.slow
 def test_a_cursor_in_the_future_skips_nothing(
     warehouse: Warehouse, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -237,6 +245,7 @@ def test_a_cursor_in_the_future_skips_nothing(
     assert warehouse.load(rescan_after_hours=None).resources[0].rows == 1
 
 
+@pytest.mark.slow
 def test_a_server_clock_ahead_of_ours_loses_nothing(warehouse: Warehouse, clock: Clock) -> None:
     clock.set(datetime.now(UTC) + timedelta(days=2))
     for _ in range(3):

@@ -37,6 +37,7 @@ def columns(place: Place) -> int:
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+@pytest.mark.slow
 def test_thousands_of_fields(api: Emulator, clock: Clock, engine: str, request: pytest.FixtureRequest) -> None:
     place = Place(api, request.getfixturevalue("postgres_database") if engine == "postgres" else None)
     create = api.account.create_project

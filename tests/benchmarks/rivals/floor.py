@@ -167,9 +167,9 @@ def _table(name: str, items: list[Item]) -> pa.Table:
 
 def _greatest(connection: duckdb.DuckDBPyConnection, name: str, cursor: str) -> str:
     connection.execute("SET TimeZone = 'UTC'")
-    row = connection.execute(f"SELECT strftime(max({cursor}), '%Y-%m-%dT%H:%M:%S.%f') FROM {name}").fetchone()  # noqa: S608
-    assert row is not None
-    return str(row[0])
+    query = f"SELECT strftime(max({cursor}), '%Y-%m-%dT%H:%M:%S.%f') FROM {name}"  # noqa: S608 - our own names
+    ((greatest,),) = connection.execute(query).fetchall()
+    return str(greatest)
 
 
 def _id(item: Item) -> int:
