@@ -141,7 +141,7 @@ class ParquetStore(Store):
 
     only_adds = True
 
-    def _newest(self, table: str) -> duckdb.DuckDBPyRelation:
+    def _newest(self, table: str) -> Any:
         return duckdb.sql(NEWEST.format(table=table, key=", ".join(_KEYS.get(table, ("id",)))))
 
     def read(self, table: str) -> list[dict[str, Any]]:
