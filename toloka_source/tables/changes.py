@@ -41,6 +41,16 @@ class Changes:
         """Whether the destination has no row, or no table, as far as is known."""
         return self._all is None or not len(self._all.ids)
 
+    @property
+    def known(self) -> KnownRows | None:
+        """All rows that the destination has, if they were asked for."""
+        return self._all
+
+    def note_unchanged(self, ids: pa.Array) -> None:
+        """Note objects that the destination is known to have just so."""
+        self._unchanged += len(ids)
+        self._met.append(ids)
+
     def new_rows(self, table: pa.Table) -> pa.Table:
         """Return the rows of a table that are new or have changed."""
         known = self._known(table["id"])

@@ -44,6 +44,11 @@ class History:
         if is_whole:
             self._read_known()
 
+    @property
+    def known(self) -> KnownRows | None:
+        """All versions that have no end, if they were asked for."""
+        return self._known
+
     def versions(self, table: pa.Table, moment: datetime) -> pa.Table | None:
         """Return the rows for the table of versions: the new ones, and those that they end.
 

@@ -4,9 +4,10 @@ The cursor moves when the last row was taken: a run that ends early has promised
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -18,7 +19,7 @@ from dlt.sources import incremental
 from toloka_source import _dlt
 from toloka_source.api.client import Client
 from toloka_source.catalog import Endpoint, schemas
-from toloka_source.destinations.known_rows import known_rows, without_known
+from toloka_source.destinations.known_rows import KnownRows, known_rows, without_known
 from toloka_source.destinations.place import Place
 from toloka_source.errors import AccountChangedError, PermissionDeniedError, RejectedItemsError
 from toloka_source.settings import EPOCH, Settings
@@ -32,7 +33,7 @@ from toloka_source.tables.gone import absences
 from toloka_source.tables.hints import RunHints, Terms, with_load_id
 from toloka_source.tables.history import History
 from toloka_source.tables.log_filters import silence_json_warning
-from toloka_source.tables.reading import Reading
+from toloka_source.tables.reading import Built, Reading
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Run:
         self._history: History | None = None
         self._rejected: list[Rejected] = []
         self._objects = 0
+        self._is_compared = Event()
         self._has_rows = False
         self._knows_gone = False
 
@@ -140,21 +142,37 @@ class Run:
 
     def _built(self, metrics: dict[str, Any]) -> Iterator[tuple[pa.Table | None, datetime]]:
         """Yield the tables of what is read (None: not yet), and when that was; keep the objects that don't fit."""
-        for built in run_ahead(self._reading.tables(self._hints), _TABLES_AHEAD, self._client.close):
-            if built is None:
-                yield None, EPOCH
-                continue
-            table, misfits, moment = built
-            if not self._objects:
-                self._compare()
-            self._objects += table.num_rows + len(misfits)
-            self._rejected += misfits
-            metrics["rejected"] = len(self._rejected)
-            if misfits and self._settings.strict:
-                first = misfits[0]
-                raise RejectedItemsError(f"{self._endpoint.name}: id {first.id}, {first.field}: {first.reason}")
-            self._account.meet(table)
-            yield table, moment
+        reading = self._reading.tables(self._hints, self._wait_for_known)
+        try:
+            for built in run_ahead(reading, _TABLES_AHEAD, self._client.close):
+                if built is None:
+                    yield None, EPOCH
+                elif built.table is None:
+                    self._compare()
+                    self._is_compared.set()
+                else:
+                    self._meet(built, built.table, metrics)
+                    yield built.table, built.moment
+        finally:
+            self._is_compared.set()  # the thread may still wait
+
+    def _meet(self, built: Built, table: pa.Table, metrics: dict[str, Any]) -> None:
+        self._objects += table.num_rows + len(built.misfits) + len(built.unchanged)
+        self._rejected += built.misfits
+        metrics["rejected"] = len(self._rejected)
+        if built.misfits and self._settings.strict:
+            first = built.misfits[0]
+            raise RejectedItemsError(f"{self._endpoint.name}: id {first.id}, {first.field}: {first.reason}")
+        self._account.meet(table)
+        if len(built.unchanged):
+            self._changes.note_unchanged(built.unchanged)
+
+    def _wait_for_known(self) -> Sequence[KnownRows]:
+        """Return the rows that an object has to be among to be unchanged; none if that can't be told by all of them."""
+        self._is_compared.wait()
+        known = [self._changes.known, *([self._history.known] if self._history else [])]
+        asked = [one for one in known if one is not None and len(one.hashes)]
+        return asked if len(asked) == len(known) else []
 
     def _further_tables(self, metrics: dict[str, Any]) -> Iterator[tuple[str, pa.Table]]:
         """Yield what goes to other tables: objects that don't fit, and what is gone."""
