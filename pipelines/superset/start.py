@@ -18,11 +18,14 @@ import os
 import secrets
 import shutil
 import sys
+from collections.abc import Collection
 from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import yaml  # type: ignore[import-untyped]
 
 BUNDLE = Path(__file__).parent / "bundle"
 
@@ -120,7 +123,53 @@ def _import(app: Any, bundle: Path, uri: str) -> None:  # noqa: ANN401
         lines = database.read_text().splitlines()
         lines = [f"sqlalchemy_uri: {json.dumps(uri)}" if line.startswith("sqlalchemy_uri:") else line for line in lines]
         database.write_text("\n".join(lines))
+        _add_lists(copy, _views(uri))
         _run(app, "import-directory", "--overwrite", str(copy))
+
+
+def _views(uri: str) -> list[str]:
+    """Return the names of the warehouse's views that may be read."""
+    from sqlalchemy import create_engine, text  # noqa: PLC0415 - comes with Superset
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    query = text("SELECT table_name FROM information_schema.tables WHERE table_schema = 'toloka_bi'")
+    try:
+        with create_engine(uri, poolclass=NullPool).connect() as connection:
+            return [name for (name,) in connection.execute(query)]
+    except DBAPIError as error:
+        sys.exit(f"error: the warehouse can't be read: {' '.join(str(error.orig).split())}")
+
+
+def _add_lists(bundle: Path, views: Collection[str]) -> None:
+    """Add a tab of the lists that have a view; without any, the dashboard stays as it is."""
+    folders = [folder for folder in (bundle / "lists").iterdir() if folder.name in views]
+    if not folders:
+        return
+    for folder in folders:
+        shutil.copytree(folder, bundle, dirs_exist_ok=True)
+    charts = {yaml.safe_load(file.read_text())["uuid"] for file in bundle.glob("charts/*.yaml")}
+    (file,) = bundle.glob("dashboards/*.yaml")
+    dashboard = yaml.safe_load(file.read_text())
+    position, tab = dashboard["position"], yaml.safe_load((bundle / "lists" / "tab.yaml").read_text())
+    position |= {id_: part for id_, part in tab.items() if part["type"] != "CHART" or part["meta"]["uuid"] in charts}
+    position["TAB-projects"]["children"] = position["GRID_ID"]["children"]
+    position["GRID_ID"]["children"] = []
+    position["ROOT_ID"]["children"] = ["TABS-lists"]
+    _arrange(position, "ROOT_ID", [])
+    file.write_text(yaml.safe_dump(dashboard))
+
+
+def _arrange(position: dict[str, Any], id_: str, parents: list[str]) -> None:
+    """Leave out children that aren't there and rows without any, and say of each part what it is in."""
+    part = position[id_]
+    part["parents"] = parents
+    for child in part["children"]:
+        if child in position:
+            _arrange(position, child, [*parents, id_])
+    part["children"] = [child for child in part["children"] if child in position]
+    if part["type"] == "ROW" and not part["children"]:
+        del position[id_]
 
 
 def _login(app: Any) -> str:  # noqa: ANN401

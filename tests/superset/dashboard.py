@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, Response, expect
 from tests.bi.views_place import Objects, objects_of
 from tests.superset.figures import DATA_UNTIL, LOADS, OF_HISTORY, REJECTED, Items, expected, micros, shown
 from tests.superset.life import LOADED_ON, live
+from tests.superset.list_figures import OF_LISTS
 from tests.superset.superset_server import Superset
 from toloka_source import LoadReport, load, toloka
 from toloka_source.emulator import Emulator
@@ -24,8 +25,15 @@ PATIENCE = 120_000
 class Dashboard:
     """A warehouse that is loaded from a local Toloka, and a page that shows it."""
 
-    def __init__(self, api: Emulator, pipeline: dlt.Pipeline, page: Page) -> None:
-        """Load once, without a history."""
+    def __init__(self, api: Emulator, pipeline: dlt.Pipeline, page: Page, resources: str | None = None) -> None:
+        """Load once, without a history.
+
+        Args:
+            api: The local Toloka.
+            pipeline: What loads from it.
+            page: A page of a browser.
+            resources: The lists that are loaded, where they aren't the usual ones.
+        """
         self.account = api.account
         self.page = page
         self.loads: list[tuple[LoadReport, datetime]] = []
@@ -35,6 +43,7 @@ class Dashboard:
         self.hosts: set[str] = set()
         self._base_url = api.base_url
         self._pipeline = pipeline
+        self._resources = resources
         self._titles: dict[int, str] = {}
         page.on("requestfinished", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         self.load(history=False)
@@ -42,7 +51,13 @@ class Dashboard:
     def load(self, *, history: bool = True) -> None:
         """Load all that is in the account, a minute later there."""
         self.account.clock.advance(seconds=60)
-        source = toloka(token="any", base_url=self._base_url, rescan_after_hours=0.0, history=history)  # noqa: S106
+        source = toloka(
+            token="any",  # noqa: S106
+            base_url=self._base_url,
+            rescan_after_hours=0.0,
+            history=history,
+            resources=self._resources,
+        )
         self.loads.append((load(self._pipeline, source, views=True), datetime.now(UTC)))
         if history:
             self.seen.append((self.account.clock.now(), objects_of(self.account)))
@@ -89,7 +104,11 @@ class Dashboard:
 
     def open(self) -> dict[str, Any]:
         """Load the page; return what each chart shows, by its title."""
-        return self.answers(lambda: self.page.goto(self.server.url), set(self._titles.values()))
+        return self.answers(lambda: self.page.goto(self.server.url), set(self._titles.values()) - {*OF_LISTS})
+
+    def open_lists(self) -> dict[str, Any]:
+        """Open the second tab, the first time on this page; return what each of its charts shows."""
+        return self.answers(self.page.get_by_role("tab", name="Pools and Tolokers").click, {*OF_LISTS})
 
     def answers(self, act: Callable[[], object], titles: set[str]) -> dict[str, Any]:
         """Do something on the page; return what these charts, and no others, were answered then."""
@@ -128,3 +147,15 @@ class Dashboard:
     def expected(self, projects: Items, trainings: Items) -> dict[str, Any]:
         """Return what it has to show of these objects."""
         return expected(projects, trainings, self.account, self.seen)
+
+
+def choose(page: Page, name: str, value: str) -> None:
+    """Choose one value of a filter."""
+    box = page.locator(f"[data-test=NATIVE_FILTER-{name}]")
+    if not box.is_visible():
+        page.get_by_role("button", name="More filters").click()
+    box.click()
+    page.keyboard.type(value)
+    page.locator(f".ant-select-item-option[title={json.dumps(value, ensure_ascii=False)}]").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Apply", exact=True).click()

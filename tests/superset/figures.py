@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.bi.views_place import Objects
+from tests.superset.list_figures import OF_LISTS, list_shown
 from toloka_source.emulator import Account
 
 Items = Sequence[Mapping[str, Any]]
@@ -141,6 +142,8 @@ def _midnight(day: date) -> float:
 
 def shown(title: str, rows: Sequence[Mapping[str, Any]]) -> Any:
     """Return what a chart shows in the form of what is expected."""
+    if title in OF_LISTS:
+        return list_shown(title, rows)
     if x := GROUPED_BY.get(title):
         # a group that has none at this place has no value there
         return Counter({(row[x], name): int(row[name]) for row in rows for name in row if name != x and row[name]})

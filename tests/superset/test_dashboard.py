@@ -1,6 +1,5 @@
 """The dashboard in a real Superset and a real browser, on both engines: every figure is the account's."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ from playwright.sync_api import Page, expect
 
 from tests.live.browser import browser_page
 from tests.live.waiting import wait_for
-from tests.superset.dashboard import Dashboard
+from tests.superset.dashboard import Dashboard, choose
 from tests.superset.figures import (
     DATA_UNTIL,
     GROUPED_BY,
@@ -91,6 +90,11 @@ def assert_figures(dashboard: Dashboard, found: dict[str, Any]) -> None:
 
 def test_every_chart_shows_the_account(dashboard: Dashboard) -> None:
     assert_figures(dashboard, dashboard.open())
+
+
+def test_without_other_lists_there_is_no_second_tab(dashboard: Dashboard) -> None:
+    dashboard.open()
+    expect(dashboard.page.get_by_role("tab")).to_have_count(0)
 
 
 def test_without_a_history_the_page_says_how_to_keep_one(dashboard: Dashboard) -> None:
@@ -226,18 +230,6 @@ def test_connections_only_read_and_are_in_utc(place: tuple[Path, str], dashboard
     assert dashboard.server.ask(asked) == {"noon": "2026-03-10 12:00:00+00"}
 
 
-def choose(page: Page, name: str, value: str) -> None:
-    """Choose one value of a filter."""
-    box = page.locator(f"[data-test=NATIVE_FILTER-{name}]")
-    if not box.is_visible():
-        page.get_by_role("button", name="More filters").click()
-    box.click()
-    page.keyboard.type(value)
-    page.locator(f".ant-select-item-option[title={json.dumps(value, ensure_ascii=False)}]").click()
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="Apply", exact=True).click()
-
-
 @pytest.mark.parametrize("name", ["project", "project_status", "training_status", "owner"])
 def test_a_filter(dashboard: Dashboard, name: str) -> None:
     account, titles = dashboard.account, OF_PROJECTS | OF_TRAININGS
@@ -316,7 +308,7 @@ NAMES = {"chart": "slice_name", "dashboard": "dashboard_title", "dataset": "tabl
 
 def test_to_start_it_again_updates_it(tmp_path: Path) -> None:
     warehouse, bundle = tmp_path / "toloka.duckdb", tmp_path / "bundle"
-    duckdb.connect(warehouse).close()
+    duckdb.connect(warehouse, config={"storage_compatibility_version": "v1.0.0"}).close()  # as a load makes it
     shutil.copytree(FILES / "bundle", bundle)
     with superset(str(warehouse), tmp_path / "superset", bundle) as server:
         before = {kind: server.names(kind, field) for kind, field in NAMES.items()}
