@@ -19,7 +19,6 @@ pytest_plugins = ["tests.guest.fixtures"]
 FAULTS: Mapping[str, tuple[Callable[[], Fault], type[errors.TolokaError]]] = {
     "400": (lambda: Fault.status(400), errors.RequestError),
     "401": (lambda: Fault.status(401), errors.AuthenticationError),
-    "403": (lambda: Fault.status(403), errors.PermissionDeniedError),
     "429, the day's quota": (lambda: Fault.status(429, {"interval": "DAY"}), errors.QuotaError),
     "503, Retry-After 400": (lambda: Fault.status(503, retry_after=400), errors.ServerError),
     "no page": (lambda: Fault.replace_page(lambda page: page["items"]), errors.ProtocolError),
