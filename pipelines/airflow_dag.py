@@ -139,7 +139,9 @@ def load_window(window: Mapping[str, str]) -> dict[str, Any]:
 
         destination, dataset, arguments = _settings()
         start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
-        return _plain(load(Window(start, end), destination, dataset, views=True, **arguments))
+        report = load(Window(start, end), destination, dataset, views=True, **arguments)
+        report.raise_if_forbidden()
+        return _plain(report)
 
 
 @task(trigger_rule="none_failed_min_one_success")

@@ -33,16 +33,7 @@ from dlt.extract import DltSource
 from dlt.pipeline.exceptions import PipelineStepFailed
 from pydantic import Field
 
-from toloka_source import (
-    ResourceReport,
-    TolokaError,
-    errors,
-    load,
-    load_window,
-    resource_names,
-    split_windows,
-    toloka,
-)
+from toloka_source import ResourceReport, TolokaError, errors, load, load_window, resource_names, split_windows, toloka
 from toloka_source.destinations.place import only_read
 from toloka_source.destinations.secrets import without_secrets
 from toloka_source.tables.further_tables import REJECTED_ITEMS
@@ -286,6 +277,7 @@ def backfill(context: dg.AssetExecutionContext, toloka_api: Toloka) -> None:
             report = load_window(
                 window, toloka_api.destination, toloka_api.dataset, views=True, **toloka_api.arguments()
             )
+            report.raise_if_forbidden()
         metadata = {"dagster/partition_row_count": sum(resource.rows for resource in report.resources)}
         for resource in report.resources:
             context.log.info(summary(resource))

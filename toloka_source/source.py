@@ -68,8 +68,8 @@ def toloka(
             a number: when that was last done longer ago; 0: every run; None (in the configuration `inf`): never.
         gone_share: When a greater share of a table's rows than this, and more than 10, is missing from the whole list,
             nothing is noted as gone.
-        history: Keep each version of each object, with the time at which it was first seen, in the tables
-            `projects_history` and `trainings_history`. Switched on later, it begins with what is there then; a
+        history: Keep each version of each object, with the time at which it was first seen, in tables such
+            as `projects_history`. Switched on later, it begins with what is there then; a
             back-fill keeps none.
         allow_shrink: Load although more than half of a table's rows (or `gone_share`, if that is more) and more than
             10 are missing from the whole list, or the token is another account's. Without it such a run fails and

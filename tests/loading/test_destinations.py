@@ -104,19 +104,6 @@ def test_each_row_has_the_id_of_the_load_that_brought_it(store: Store, clock: Cl
     assert [(json.loads(row["id"]), row[C_DLT_LOAD_ID]) for row in store.read("rejected_items")] == [(misfit, first)]
 
 
-@pytest.mark.slow
-def test_a_new_working_folder_goes_on_from_the_destination(
-    store: Store, attach: Attach, clock: Clock, own_folder: Path
-) -> None:
-    store.load()
-    shutil.rmtree(own_folder / "dlt")
-    clock.advance(hours=1)
-    store.api.account.create_project()
-    again = attach()
-    assert loaded(again) == [1, 0]
-    assert_tables_equal_account(again)
-
-
 def test_extreme_values(store: Store) -> None:
     account = store.api.account
     for created in ("0001-01-01T00:00:00", "1969-12-31T23:59:59.999999", "9999-12-31T23:59:59.999999"):

@@ -61,11 +61,6 @@ class Endpoint:
     is_default: bool = False
     can_be_deleted: bool = False
 
-    @property
-    def title(self) -> str:
-        """The list's name for people."""
-        return self.name.replace("_", " ").capitalize()
-
     def check_filters(self, filters: Mapping[str, object]) -> dict[str, str]:
         """Return the filters as they are sent.
 

@@ -174,9 +174,10 @@ def _read(
         relation = relation.where(by, "in", list(among))
     if without:
         relation = relation.where(_named(without).is_(exp.null()))
-    # dlt asks DuckDB 2 for Arrow in a way that it warns of
-    warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
-    chunks = list(relation.iter_arrow(_ROWS_AT_ONCE))
+    with warnings.catch_warnings():
+        # dlt asks DuckDB 2 for Arrow in a way that it warns of
+        warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
+        chunks = list(relation.iter_arrow(_ROWS_AT_ONCE))
     if not chunks:
         return None
     rows = pa.concat_tables(chunks)
