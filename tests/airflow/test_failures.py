@@ -72,6 +72,19 @@ def test_a_token_that_is_refused_fails_once(
     assert TOKEN not in said
 
 
+@pytest.mark.parametrize(("name", "task"), [("toloka", "load"), ("toloka_backfill", "first_window")])
+def test_a_list_that_may_not_be_read_fails_once(
+    dags: Mapping[str, DAG], api: Emulator, connect: Connect, capfd: pytest.CaptureFixture[str], name: str, task: str
+) -> None:
+    connect()
+    api.account.create_project()
+    api.fail(Fault.status(403), on="trainings", times=None)
+    window = {"start": "2026-03-01", "end": "2026-04-01"} if name == "toloka_backfill" else {}
+    ended = run(dags[name], **window)
+    assert (states(ended)[task], attempts(ended, task)) == ("failed", 1)
+    assert "trainings: the token may not read it, the other lists were loaded" in capfd.readouterr().out
+
+
 def test_what_passes_is_tried_again(
     dags: Mapping[str, DAG], api: Emulator, connect: Connect, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import assert_tables_equal_account
 from tests.dagster.conftest import Engine, load_definitions, materialized
-from toloka_source.emulator import Account
+from toloka_source.emulator import Account, Fault
 from toloka_source.errors import ConfigurationError
 
 pytest_plugins = ["tests.postgres"]
@@ -89,6 +89,13 @@ def test_what_a_month_rejects_fails_the_check_of_the_next_regular_run(engine: En
         (one.asset_key.path[-1], one.check_name): one.passed for one in engine.run().get_asset_check_evaluations()
     }
     assert [key for key, passed in checks.items() if not passed] == [("projects", "rejected_items")]
+
+
+def test_a_list_that_may_not_be_read_fails_its_month_and_the_other_is_loaded(engine: Engine) -> None:
+    fill_around_seams(engine.api.account)
+    engine.api.fail(Fault.status(403), on="trainings", times=None)
+    assert not engine.run("backfill", partition_key=MONTHS[0]).success
+    assert engine.warehouse.count("projects") == 2
 
 
 def test_the_months_are_the_complete_ones_since_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
