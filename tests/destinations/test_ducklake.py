@@ -5,16 +5,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
+import dlt
 import duckdb
 import pytest
 
 from tests.conftest import assert_tables_equal_account, fill, happen
 from tests.destinations.conftest import BUILD
 from tests.destinations.stores import Store
+from toloka_source.destinations.ducklake import make_catalog
 from toloka_source.emulator import Emulator
 
 LOADS = 3
@@ -89,6 +93,21 @@ def test_views(lake: Store) -> None:
         loads = client.execute_sql("SELECT count(*) FROM toloka_bi.loads")
     assert found == [(31, 31)]
     assert loads == [(4,)]
+
+
+def test_many_make_a_lake_at_once(request: pytest.FixtureRequest, api: Emulator, lake: Store) -> None:
+    kind = request.node.callspec.params["lake"]
+    pipelines = [BUILD[kind](request, api).pipeline for _ in range(5)]
+    at_once = Barrier(len(pipelines))
+
+    def make(pipeline: dlt.Pipeline) -> None:
+        at_once.wait()
+        make_catalog(pipeline)
+
+    with ThreadPoolExecutor(len(pipelines)) as pool:
+        list(pool.map(make, pipelines))
+    with lake.pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT 1") == [(1,)]
 
 
 def test_two_loads_at_once(api: Emulator, extensions: Path, monkeypatch: pytest.MonkeyPatch) -> None:

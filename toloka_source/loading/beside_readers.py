@@ -17,6 +17,7 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 from toloka_source._dlt import POSTGRES
 from toloka_source._dlt_duckdb import around_load, duckdb_path, opening, sqlite_catalog
 from toloka_source.destinations import duckdb_file
+from toloka_source.destinations.ducklake import make_catalog
 from toloka_source.destinations.place import place_of
 from toloka_source.errors import BusyError, ConfigurationError, DestinationError, DestinationLockedError
 from toloka_source.loading import unpublished
@@ -71,6 +72,7 @@ class BesideReaders:
             DestinationLockedError: Another process has the file.
             DestinationError: The file can't be copied, or can't be replaced.
         """
+        make_catalog(self._pipeline)
         with _TURNS[self._path] if self._named else nullcontext(), self._exchanged():
             yield
 
