@@ -18,6 +18,7 @@ TolokaError
 ├── AccountChangedError           another account, or most objects are missing: check the token, or allow it
 ├── BusyError                     wait until the other run of the pipeline ends
 ├── BackfillError                 windows weren't loaded: see why, load them again
+├── KilledError                   windows whose process was killed: give it more memory, load them again
 ├── FileError                     a file or folder can't be written: make room, or give the right to
 └── DestinationError              look at the destination
     ├── DestinationDownError      it can't be reached, or has no room: see to it, then run again
@@ -203,6 +204,10 @@ class BackfillError(TolokaError):
     def __reduce__(self) -> tuple[type, tuple[object, ...], dict[str, object]]:
         """Pickle by the arguments, so that the error passes between processes."""
         return type(self), (self.failed,), {"loaded": self.loaded}
+
+
+class KilledError(TolokaError):
+    """The process that loaded a window was killed, each time that the window was begun."""
 
 
 class FileError(TolokaError):

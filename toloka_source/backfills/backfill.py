@@ -1,10 +1,11 @@
 """Many windows, loaded one beside the other."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from toloka_source._dlt import DUCKDB
+from toloka_source._dlt import DUCKDB, POSTGRES
+from toloka_source.backfills.engines import cluster, processes
 from toloka_source.backfills.load_window import check_pipeline_name, known_destination, window_source
 from toloka_source.backfills.workers import results
 from toloka_source.bi.view_sql import check_views
@@ -27,6 +28,7 @@ def backfill(
     resources: Resources | None = None,
     *,
     workers: int = 4,
+    scheduler: str | None = None,
     pipeline_name: str = toloka.name,
     views: bool | str = False,
     publish: bool = True,
@@ -34,11 +36,12 @@ def backfill(
     on_loaded: Callable[[Window, LoadReport], object] | None = None,
     **arguments: Any,  # noqa: ANN401 - the source's
 ) -> list[tuple[Window, LoadReport]]:
-    """Load windows, each in a process of its own; see `load_window` for what a window is safe from.
+    """Load windows, many at once; see `load_window` for what a window is safe from.
 
     The windows are loaded one at a time until one has succeeded, so that what is wrong with all of them is found once.
-    DuckDB takes one process at a time: the windows are loaded one after the other there. The processes are new ones,
-    so a script that calls this needs `if __name__ == "__main__":`.
+    They are loaded by new processes, so a script that calls this needs `if __name__ == "__main__":`; or by the workers
+    of a Dask cluster, which need this package, the token and the destination's credentials. DuckDB takes one process at
+    a time: the windows are loaded one after the other there.
 
     Args:
         windows: What to load, as `split_windows` returns them.
@@ -46,6 +49,7 @@ def backfill(
         dataset: The dataset, or schema, of the tables.
         resources: As in `load_window`.
         workers: How many windows are loaded at once.
+        scheduler: The address of a Dask cluster's scheduler, such as tcp://10.0.0.5:8786; needs the extra `dask`.
         pipeline_name: As in `load_window`.
         views: As in `load`.
         publish: As in `load`.
@@ -65,12 +69,16 @@ def backfill(
     todo = list(windows)
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
         raise ConfigurationError("workers", workers, "must be 1 or more")
+    kind = known_destination(destination).destination_type
+    workers_own = {"token": "workers-own"} if scheduler is not None else {}
+    if scheduler is not None:
+        _check_sent(scheduler, destination, kind, arguments)
     for window in todo:
-        window_source(window, resources, **arguments)  # whatever can't work is refused now
+        window_source(window, resources, **workers_own, **arguments)  # whatever can't work is refused now
     if todo and todo[0].start is not None:
         check_is_past(todo[0].start, todo[0].start)
-    if workers > 1 and known_destination(destination).destination_type == DUCKDB:
-        log.warning("DuckDB takes one process at a time: the windows are loaded one after the other")
+    if workers > 1 and (one_at_a_time := _one_at_a_time(kind, scheduler)):
+        log.warning("%s: the windows are loaded one after the other", one_at_a_time)
         workers = 1
     check_views(views, dataset)
     check_pipeline_name(pipeline_name)
@@ -78,12 +86,34 @@ def backfill(
     how = {"views": views, "publish": publish, "lock_timeout": lock_timeout, "pipeline_name": pipeline_name}
     warn_of_unknown_settings(pipeline_name)
     loaded = []
-    try:
-        for window, report in results(todo, workers, (destination, dataset, resources, {**how, **arguments})):
-            loaded.append((window, report))
-            if on_loaded:
-                on_loaded(window, report)
-    except BackfillError as error:
-        error.loaded = tuple(loaded)
-        raise
+    job = (destination, dataset, resources, {**how, **arguments})
+    with processes() if scheduler is None else cluster(scheduler) as submit:
+        try:
+            for window, report in results(todo, submit, workers, job):
+                loaded.append((window, report))
+                if on_loaded:
+                    on_loaded(window, report)
+        except BackfillError as error:
+            error.loaded = tuple(loaded)
+            raise
     return loaded
+
+
+def _check_sent(scheduler: str, destination: object, kind: str, arguments: Mapping[str, object]) -> None:
+    """Check that no secret is to be sent to a cluster, and that its workers can all reach the destination."""
+    if kind == DUCKDB:
+        raise ConfigurationError("scheduler", scheduler, "DuckDB is a file on one machine: load without a cluster")
+    if "token" in arguments:
+        raise ConfigurationError("token", "***", "isn't sent to a cluster: each worker takes it from its configuration")
+    if not isinstance(destination, str):
+        remedy = "name it: each worker of a cluster takes its credentials from its configuration"
+        raise ConfigurationError("destination", "***", remedy)
+
+
+def _one_at_a_time(kind: str, scheduler: str | None) -> str | None:
+    """Return why windows have to be loaded one after the other; None where they needn't be."""
+    if kind == DUCKDB:
+        return "DuckDB takes one process at a time"
+    if scheduler is not None and kind != POSTGRES:
+        return "of what many machines merge into this destination at once, rows are lost"
+    return None

@@ -1,30 +1,19 @@
-"""A range of time in windows, each loaded by a process of its own.
-
-A process that is killed takes only its own window with it, which is then loaded again; and processes read side by side
-what one alone would read in turn. What a worker has to know reaches it through a pipe, never on its command line.
-"""
+"""Windows loaded by workers: which is begun when, which again, and what becomes of those that fail."""
 
 import logging
 import os
 import pickle
-import signal
-import sys
-import threading
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
-from multiprocessing.context import SpawnProcess
-from time import sleep
-from types import FrameType
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from threading import Lock
 from typing import Any
 
 from dlt.common.configuration.exceptions import ConfigurationException
 
-from toloka_source import unknown_settings
 from toloka_source._dlt import own_signals
+from toloka_source.backfills.engines import Submit, answer
 from toloka_source.backfills.load_window import known_destination, load_window
 from toloka_source.backfills.windows import window_name
 from toloka_source.destinations.secrets import hide
@@ -34,6 +23,7 @@ from toloka_source.errors import (
     ConfigurationError,
     DestinationLockedError,
     HostUnreachableError,
+    KilledError,
     QuotaError,
     TolokaError,
 )
@@ -49,49 +39,19 @@ ATTEMPTS = 3
 _FAILS_EVERY_WINDOW = (AccessError, ConfigurationError, DestinationLockedError, HostUnreachableError, QuotaError)
 """What goes wrong in one window like this goes wrong in all: no further one is begun."""
 
-_END_SECONDS = 10
-"""How long a worker may take to clean up when it is told to end."""
-
-_spawn = get_context("spawn")
+_ONE_AT_A_TIME = Lock()
+"""A worker of a Dask cluster may have many threads; dlt has settings that are the process's."""
 
 
-@dataclass(frozen=True)
-class _Worker:
-    """A process that loads a window.
-
-    Attributes:
-        window: What it loads.
-        attempt: 1 for the window's first process.
-        process: The process.
-        answer: Where it puts the report, or the error.
-    """
-
-    window: Window
-    attempt: int
-    process: SpawnProcess
-    answer: connection.Connection
-
-    def result(self) -> LoadReport | Exception | None:
-        """Return the report, or the error; None when the process was killed."""
-        try:
-            result, trace = self.answer.recv()
-        except (EOFError, OSError):
-            self.process.join()
-            code = self.process.exitcode  # None where another thread was quicker to ask the system
-            if code is None or code < 0:
-                return None
-            return TolokaError(f"the process ended with exit code {code}, without a word")
-        if trace:
-            result.add_note(trace)
-        return result  # type: ignore[no-any-return]
-
-
-def results(todo: Sequence[Window], workers: int, job: tuple[Any, ...]) -> Iterator[tuple[Window, LoadReport]]:
+def results(
+    todo: Sequence[Window], submit: Submit, workers: int, job: tuple[Any, ...]
+) -> Iterator[tuple[Window, LoadReport]]:
     """Yield each window that was loaded, as soon as it is, and its report.
 
     Args:
         todo: What to load.
-        workers: How many processes at once.
+        submit: Has a function called by a worker.
+        workers: How many windows are loaded at once, when one has succeeded.
         job: The other arguments of `_work`: destination, dataset, resources and those of the source.
 
     Raises:
@@ -99,99 +59,68 @@ def results(todo: Sequence[Window], workers: int, job: tuple[Any, ...]) -> Itera
         TolokaError: The first window failed by what would make all windows fail.
     """
     waiting = deque((window, 1) for window in todo)
-    running: dict[connection.Connection, _Worker] = {}
+    running: dict[Future[Any], tuple[Window, int]] = {}
     failed: dict[Window, Exception] = {}
     at_once = 1
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                worker = _start(*waiting.popleft(), job)
-                running[worker.answer] = worker
-            for answer in connection.wait(list(running)):
-                worker = running.pop(answer)  # type: ignore[call-overload]
-                window, result = worker.window, worker.result()
-                worker.process.join()
-                if isinstance(result, LoadReport):
-                    at_once = workers
-                    yield window, result
-                elif result is None and worker.attempt < ATTEMPTS:
-                    log.warning("window %s: its process was killed, and is started again", window_name(window))
-                    waiting.appendleft((window, worker.attempt + 1))
-                else:
-                    error = result or TolokaError(f"the process was killed {ATTEMPTS} times: is there enough memory?")
-                    if isinstance(error, _FAILS_EVERY_WINDOW):
-                        if at_once == 1 and not failed and window == todo[0]:
-                            raise error
-                        failed |= {window: error for window, _ in waiting}
-                        waiting.clear()
-                    failed[window] = error
-                    log.error("window %s: %s", window_name(window), error)
-    finally:
-        _end([worker.process for worker in running.values()])
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            window, attempt = waiting.popleft()
+            running[submit(_work, window, *job, current())] = window, attempt
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            window, attempt = running.pop(future)
+            result = _result(future)
+            if isinstance(result, LoadReport):
+                at_once = workers
+                yield window, result
+            elif isinstance(result, KilledError) and attempt < ATTEMPTS:
+                log.warning("window %s: its process was killed, and is started again", window_name(window))
+                waiting.appendleft((window, attempt + 1))
+            else:
+                if isinstance(result, _FAILS_EVERY_WINDOW):
+                    if at_once == 1 and not failed and window == todo[0]:
+                        raise result
+                    failed |= {window: result for window, _ in waiting}
+                    waiting.clear()
+                failed[window] = result
+                log.error("window %s: %s", window_name(window), result)
+            del future  # as long as it is held, a cluster that loses the worker which has the result makes it again
     if failed:
         raise BackfillError([(window, failed[window]) for window in todo if window in failed])
 
 
-def _start(window: Window, attempt: int, job: tuple[Any, ...]) -> _Worker:
-    answer, send = _spawn.Pipe(duplex=False)
-    process = _spawn.Process(target=_work, args=(send, window, *job, current()), name=f"toloka {window_name(window)}")
-    # Ctrl-C is ours alone, also before the process gets to say so itself
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+def _result(future: "Future[Any]") -> LoadReport | Exception:
     try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    send.close()  # so that the pipe ends with the process
-    return _Worker(window, attempt, process, answer)
-
-
-def _end(processes: Sequence[SpawnProcess]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(_END_SECONDS)
-        process.kill()
-        process.join()
+        result, trace = answer(future)
+    except KilledError:
+        return KilledError(f"the process was killed {ATTEMPTS} times: is there enough memory?")
+    except Exception as error:  # noqa: BLE001 - whatever an engine raises
+        return error if isinstance(error, TolokaError) else TolokaError(f"{type(error).__name__}: {error}")
+    if trace:
+        result.add_note(trace)
+    return result  # type: ignore[no-any-return]
 
 
 def _work(
-    send: connection.Connection,
     window: Window,
     destination: Any,  # noqa: ANN401
     dataset: str,
     resources: Sequence[str],
     arguments: dict[str, Any],
     log_format: LogFormat,
-) -> None:
-    """Load a window in this process, which was started for it, and send the report or the error."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends us
-    signal.signal(signal.SIGTERM, _clean_up_and_end)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    logging.getLogger(unknown_settings.__name__).disabled = True  # the parent has warned of them
-    answer: tuple[LoadReport | Exception, str]
-    try:
-        with own_signals(), written_as(with_window(log_format, window_name(window)), logging.WARNING):
-            answer = load_window(window, destination, dataset, resources, **arguments), ""
-    except SystemExit:
-        os._exit(1)  # it is cleaned up; threads that wait for the API would keep the process
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets it
-        name = known_destination(destination).destination_name
-        answer = _portable(error, name), hide("".join(traceback.format_exception(error)))
-    with suppress(BrokenPipeError):  # the parent is gone
-        send.send(answer)
+) -> tuple[LoadReport | Exception, str]:
+    """Load a window in this process; return the report, or the error and its traceback.
 
-
-def _clean_up_and_end(number: int, _frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # cleaning up isn't to be interrupted
-    sys.exit(1)
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-        sleep(_END_SECONDS)
-        os._exit(1)
+    An error is returned, as what is raised by a worker of Dask's is logged there with all arguments.
+    """
+    with _ONE_AT_A_TIME:
+        try:
+            with own_signals(), written_as(with_window(log_format, window_name(window)), logging.WARNING):
+                return load_window(window, destination, dataset, resources, **arguments), ""
+        except SystemExit:
+            os._exit(1)  # it is cleaned up; threads that wait for the API would keep the process
+        except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets it
+            name = known_destination(destination).destination_name
+            return _portable(error, name), hide("".join(traceback.format_exception(error)))
 
 
 def _portable(error: Exception, name: str) -> Exception:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from dlt.common.configuration.specs import ConnectionStringCredentials
 
 _TAKEN_OVER = (
-    *("by", "workers", "pipeline", "destination", "dataset", "environment", "report", "output", "lock_timeout"),
+    *("by", "workers", "scheduler", "pipeline", "destination", "dataset", "environment"),
+    *("report", "output", "lock_timeout"),
 )
 """The options of a back-fill that loading a part of it again needs, where they aren't the default."""
 

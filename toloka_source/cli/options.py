@@ -17,7 +17,7 @@ RESOURCES = ("projects", "trainings")
 
 _LOAD = "load what is new in your account"
 _DEMO = "load a local Toloka, let a day pass, load again; no token needed"
-_BACKFILL = "load a range of time in windows, each by a process of its own; the cursor stays where it is"
+_BACKFILL = "load a range of time in windows, many at once; the cursor stays where it is"
 _PIPELINE = "the name of the working folder, of its lock and of DuckDB's file: another one for another account"
 _EMULATOR = "serve the Toloka API on this machine"
 
@@ -87,6 +87,7 @@ def backfill_options() -> ArgumentParser:
     parser.set_defaults(progress="auto")
     add("--by", default="month", help=f"a window's length: {', '.join(BY)} (default: month)")
     add("--workers", type=int, default=4, metavar="N", help="how many windows are loaded at once (default: 4)")
+    add("--scheduler", metavar="ADDRESS", help="load them by the workers of this Dask cluster: tcp://10.0.0.5:8786")
     return parser
 
 

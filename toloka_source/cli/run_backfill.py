@@ -92,6 +92,7 @@ def _load(windows: Sequence[Window], options: Namespace, output: Output, loaded:
             options.dataset,
             chosen_resources(options),
             workers=options.workers,
+            scheduler=options.scheduler,
             pipeline_name=options.pipeline,
             views=True,
             publish=options.publish,
