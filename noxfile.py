@@ -21,6 +21,7 @@ COMPILED = "--compile-bytecode"
 
 CHROMIUM = ("chromium", "chromium fonts-dejavu-core")
 MARIADB = ("mariadbd", "mariadb-server-core mariadb-client-core")
+REDIS = ("redis-server", "redis-server")
 """Programs of Debian's, and the packages that have them."""
 
 EXTENSIONS = "1.5.5"
@@ -128,6 +129,14 @@ def live(session: nox.Session) -> None:
     _install(session, COMPILED, "--group", "browser")
     _debian(session, *CHROMIUM)
     session.run("pytest", "tests/live", *session.posargs, env={"TOLOKA_ENVIRONMENTS": str(environments)})
+
+
+@nox.session(tags=["all"])
+def celery(session: nox.Session) -> None:
+    """Start a real Airflow with two Celery workers, and kill one of them in a back-fill."""
+    _install(session, COMPILED, "--extra", "airflow", "--group", "airflow-workers")
+    _debian(session, *REDIS)
+    session.run("pytest", "tests/celery", *session.posargs)
 
 
 @nox.session(tags=["all"])

@@ -84,7 +84,12 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def postgres_database(postgres: str) -> str:
-    """Return the URL of a new, empty database, where clients are taken to live in Nepal unless they say otherwise."""
+    """Return the URL of a new, empty database."""
+    return new_database(postgres)
+
+
+def new_database(postgres: str) -> str:
+    """Make a database on a server, where clients are taken to live in Nepal unless they say otherwise."""
     name = f"test_{token_hex(8)}"
     with closing(psycopg2.connect(postgres)) as connection:
         connection.autocommit = True

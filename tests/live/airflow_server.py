@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +13,7 @@ from typing import Any
 import requests
 
 from tests.live.waiting import wait_for
+from tests.postgres import free_port
 
 DAG_FILE = Path(__file__).parents[2] / "pipelines" / "airflow_dag.py"
 START_SECONDS = 60
@@ -23,10 +23,12 @@ END_SECONDS = 3
 class AirflowServer:
     """Airflow's REST API, as its own web page uses it."""
 
-    def __init__(self, url: str, home: Path) -> None:
-        """Talk to the server at this address, which keeps its files in this folder."""
+    def __init__(self, url: str, home: Path, airflow: Path, environment: Mapping[str, str]) -> None:
+        """Talk to the server at this address; it keeps its files in this folder, and runs by this command."""
         self.url = url
         self.home = home
+        self.airflow = airflow
+        self.environment = environment
         self._session = requests.Session()
 
     def log_in(self) -> bool:
@@ -68,26 +70,25 @@ class AirflowServer:
 
 
 @contextmanager
-def airflow_server(folder: Path, settings: Mapping[str, str], **dags: str) -> Iterator[AirflowServer]:
-    """Run Airflow on SQLite with the project's DAGs, other ones by their names, and these environment variables.
+def airflow_server(folder: Path, programs: Path, settings: Mapping[str, str], **dags: str) -> Iterator[AirflowServer]:
+    """Run Airflow with the project's DAGs, other ones by their names, and these environment variables.
+
+    It keeps what it knows in SQLite and runs tasks itself, unless the variables say otherwise.
+
+    Args:
+        folder: An empty folder, for all that it writes.
+        programs: The folder of the command `airflow`.
+        settings: Environment variables.
+        dags: More DAG files, by their names.
 
     Raises:
         TimeoutError: It doesn't start; says what it said.
     """
-    programs = Path(os.environ["TOLOKA_ENVIRONMENTS"]).absolute() / "live-airflow" / "bin"
-    dags_folder = folder / "dags"
-    dags_folder.mkdir()
-    shutil.copy(DAG_FILE, dags_folder)
-    for name, text in dags.items():
-        (dags_folder / f"{name}.py").write_text(text)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
     environment = {
         "PATH": f"{programs}:{os.environ['PATH']}",
-        "HOME": str(folder),
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+        **own_files(folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
@@ -98,21 +99,37 @@ def airflow_server(folder: Path, settings: Mapping[str, str], **dags: str) -> It
         **settings,
     }
     commands = (
-        ("api-server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2], "--workers", "1"),
+        ("api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         ("scheduler", "--skip-serve-logs"),
         ("dag-processor",),
     )
+    for name, text in dags.items():
+        (folder / "dags" / f"{name}.py").write_text(text)
     airflow = programs / "airflow"
     subprocess.run([airflow, "db", "migrate"], cwd=folder, env=environment, check=True, capture_output=True)
-    with _processes([[airflow, *command] for command in commands], folder, environment):
-        server = AirflowServer(url, folder)
+    with processes([[airflow, *command] for command in commands], folder, environment):
+        server = AirflowServer(url, folder, airflow, environment)
         wait_for(server.log_in, START_SECONDS)
         yield server
 
 
+def own_files(folder: Path) -> dict[str, str]:
+    """Copy the project's DAGs into a folder; return the variables that make it an Airflow's home."""
+    (folder / "dags").mkdir()
+    shutil.copy(DAG_FILE, folder / "dags")
+    return {
+        "HOME": str(folder),
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
+        "DLT_DATA_DIR": str(folder / "dlt"),
+    }
+
+
 @contextmanager
-def _processes(commands: Sequence[Sequence[Any]], folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """Run programs side by side, and end them and whatever they started."""
+def processes(
+    commands: Sequence[Sequence[Any]], folder: Path, environment: Mapping[str, str]
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run programs side by side, and end them and whatever they started; what they say goes into files."""
     with ExitStack() as files:
         running = []
         for command in commands:
@@ -128,13 +145,25 @@ def _processes(commands: Sequence[Sequence[Any]], folder: Path, environment: Map
                 )
             )
         try:
-            yield
+            yield running
         finally:
             for process in running:
                 process.send_signal(signal.SIGTERM)
             for process in running:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(END_SECONDS)
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                kill_session(process.pid)
                 process.wait()
+
+
+def kill_session(leader: int) -> None:
+    """Kill a process that leads a session and whatever it started: tasks of Airflow are in groups of their own."""
+    for pid in running_processes():
+        with suppress(ProcessLookupError):
+            if os.getsid(pid) == leader:
+                os.kill(pid, signal.SIGKILL)
+
+
+def running_processes() -> list[int]:
+    """Return the processes of this machine, of which some may have ended since."""
+    return sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal())

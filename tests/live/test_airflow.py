@@ -7,52 +7,21 @@ import json
 import os
 import re
 import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg2
 import pytest
 
-from tests.conftest import NOON, expected_rows
+from tests.conftest import NOON
+from tests.live.airflow_runs import SECONDS, TOKEN, Killer, assert_right, connection, ended
 from tests.live.airflow_server import AirflowServer, airflow_server
 from tests.live.browser import browser_page
 from tests.live.waiting import wait_for
-from toloka_source import ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator
 
-pytest_plugins = ["tests.postgres"]
-
-TOKEN = "token-of-the-live-tests"  # noqa: S105 - the emulator's
-SECONDS = 60
-"""How long to wait for anything."""
-
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "airflow.md").read_text()
-
-
-class Killer:
-    """Holds an answer of the emulator back until the process that waits for it has been killed."""
-
-    def __init__(self, api: Emulator, number: int) -> None:
-        """Wait for the request of this number, counted from now on."""
-        self._left = number
-        self._reached, self._done = threading.Event(), threading.Event()
-        api.before_request = self._before_request
-
-    def _before_request(self, _number: int, _resource: str) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._reached.set()
-            self._done.wait(SECONDS)
-
-    def kill(self, server: AirflowServer, dag: str) -> None:
-        """Kill the task of this DAG that waits for the answer."""
-        assert self._reached.wait(SECONDS)
-        os.kill(wait_for(lambda: pid_of_running_task(server, dag), SECONDS), signal.SIGKILL)
-        self._done.set()
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +36,15 @@ def api() -> Iterator[Emulator]:
 def server(api: Emulator, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
     """Run Airflow, set up by its guide: a pool and a connection."""
     folder = tmp_path_factory.mktemp("airflow")
+    programs = Path(os.environ["TOLOKA_ENVIRONMENTS"]).absolute() / "live-airflow" / "bin"
     settings = {
         "TOLOKA_SCHEDULE": "* * * * * */10",
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
-        "DLT_DATA_DIR": str(folder / "dlt"),
         "RUNTIME__LOG_LEVEL": "INFO",
     }
     example = re.search(r"```py\n(.*?)```", GUIDE, re.DOTALL)
     assert example
-    with airflow_server(folder, settings, after_projects=example[1]) as running:
+    with airflow_server(folder, programs, settings, after_projects=example[1]) as running:
         running.call("POST", "pools", name="toloka", slots=4)
         running.call("POST", "connections", **connection(api, postgres))
         for dag in ("after_projects", "toloka_backfill", "toloka"):
@@ -84,33 +53,15 @@ def server(api: Emulator, postgres: str, tmp_path_factory: pytest.TempPathFactor
         yield running
 
 
-def connection(api: Emulator, database: str) -> dict[str, Any]:
-    """Return the connection `toloka`, as Airflow's API takes it."""
-    url = urlsplit(database)
-    place = {"host": url.hostname, "port": url.port, "database": url.path.removeprefix("/")}
-    extra = {
-        "destination": "postgres",
-        "credentials": {**place, "username": url.username, "password": url.password},
-    }
-    fields = {"connection_id": "toloka", "conn_type": "generic", "host": api.base_url, "password": TOKEN}
-    return {**fields, "extra": json.dumps(extra)}
-
-
-def ended(server: AirflowServer, dag: str, number: int) -> Mapping[str, Any]:
-    """Wait until a DAG's run of this number, counted from 0, has succeeded."""
-
-    def look() -> Mapping[str, Any] | None:
-        runs = server.runs(dag)
-        assert "failed" not in [run["state"] for run in runs]
-        return runs[number] if len(runs) > number and runs[number]["state"] == "success" else None
-
-    return wait_for(look, SECONDS)
-
-
 def pid_of_running_task(server: AirflowServer, dag: str) -> int | None:
     """Return the process of the task that a DAG's newest run is at."""
     tasks = server.tasks(server.runs(dag)[-1]).values()
     return next((task["pid"] for task in tasks if task["state"] == "running"), None)
+
+
+def kill_running_task(server: AirflowServer, dag: str) -> None:
+    """Kill the process of the task that a DAG's newest run is at."""
+    os.kill(wait_for(lambda: pid_of_running_task(server, dag), SECONDS), signal.SIGKILL)
 
 
 def not_at_work(server: AirflowServer, dag: str) -> bool:
@@ -124,30 +75,10 @@ def rows(server: AirflowServer, run: Mapping[str, Any]) -> dict[str, int]:
     return {resource["name"]: resource["rows"] for resource in server.returned(run, "load")["resources"]}
 
 
-def assert_right(database: str, account: Account, **bounds: str) -> None:
-    """Compare both tables with what the account has, or has of a stretch of time, field by field."""
-    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
-        cursor.execute("SET timezone TO 'UTC'")
-        for name, objects in (("projects", account.projects), ("trainings", account.trainings)):
-            endpoint = ENDPOINTS[name]
-            cursors = [cursor.name for cursor in endpoint.cursors]
-            expected = [item for item in objects if not bounds or is_within(item, cursors, **bounds)]
-            assert expected
-            columns = ", ".join(endpoint.schema.names)
-            cursor.execute(f"SELECT {columns} FROM toloka_data.{name} ORDER BY length(id), id")  # noqa: S608
-            found = [dict(zip(endpoint.schema.names, row, strict=True)) for row in cursor.fetchall()]
-            assert found == expected_rows(expected, endpoint.schema)
-
-
-def is_within(item: Mapping[str, Any], cursors: Sequence[str], start: str, end: str) -> bool:
-    """Tell whether an object was created, or started, after the start and no later than the end."""
-    return any(item.get(cursor) and start < item[cursor] <= end for cursor in cursors)
-
-
 def test_on_schedule_and_killed_in_the_middle(server: AirflowServer, api: Emulator, postgres: str) -> None:
     killer = Killer(api, 3)
     server.call("PATCH", "dags/toloka", is_paused=False)
-    killer.kill(server, "toloka")
+    killer.kill(lambda: kill_running_task(server, "toloka"))
     first = ended(server, "toloka", 0)
     assert first["run_type"] == "scheduled"
     assert server.tasks(first)["load"]["try_number"] == 2
@@ -175,7 +106,7 @@ def test_half_a_year_is_back_filled(server: AirflowServer, api: Emulator, postgr
     killer = Killer(api, 2)
     conf = {"start": "2025-09-01", "end": "2026-03-01"}
     server.call("POST", "dags/toloka_backfill/dagRuns", logical_date=None, conf=conf)
-    killer.kill(server, "toloka_backfill")
+    killer.kill(lambda: kill_running_task(server, "toloka_backfill"))
     run = ended(server, "toloka_backfill", 0)
     tasks = server.tasks(run)
     windows = ["20251001_20251101", "20251101_20251201", "20251201_20260101", "20260101_20260201", "20260201_20260301"]
