@@ -23,6 +23,7 @@ from toloka_source.emulator import Account, Clock, Emulator
 YEAR = {"start": "2025-03-01", "end": "2026-03-01"}
 
 SETTINGS = {
+    "TOLOKA_SCHEDULE": "@once",  # without a start date that is never: runs are triggered
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
     "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
     # a lost worker is noticed in seconds, as the guide says
