@@ -1,11 +1,9 @@
 """A real Dagster: web page, daemon and code server, in a folder of its own, gone when the test is done."""
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,11 @@ from typing import Any
 import requests
 
 from tests.live.waiting import wait_for
+from tests.postgres import free_port
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
+LOCATION = "dagster_definitions.py"
+SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION}
 START_SECONDS = 60
 
 
@@ -47,6 +48,28 @@ class DagsterServer:
             run["tags"] = {tag["key"]: tag["value"] for tag in run["tags"]}
         return runs
 
+    def launch(self, job: str) -> None:
+        """Queue a run of a job."""
+        run = {"selector": {**SELECTOR, "jobName": job}, "mode": "default", "runConfigData": {}}
+        self.query("mutation($run: ExecutionParams!) { launchRun(executionParams: $run) { __typename } }", run=run)
+
+    def launch_backfill(self, months: Sequence[str]) -> str:
+        """Have these months loaded again; return the back-fill's id."""
+        launched = self.query(
+            """mutation($months: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $months) {
+            ... on LaunchBackfillSuccess { backfillId } } }""",
+            months={"assetSelection": [{"path": ["toloka", "backfill"]}], "partitionNames": months},
+        )
+        backfill: str = launched["launchPartitionBackfill"]["backfillId"]
+        return backfill
+
+    def backfill_status(self, backfill: str) -> str:
+        """Return how a back-fill goes; REQUESTED as long as it isn't done."""
+        document = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+            ... on PartitionBackfill { status } } }"""
+        status: str = self.query(document, id=backfill)["partitionBackfillOrError"]["status"]
+        return status
+
     def assets(self) -> list[dict[str, Any]]:
         """Return each table with the results of its checks and whether it is fresh."""
         data = self.query(
@@ -78,31 +101,46 @@ class DagsterServer:
 
 
 @contextmanager
-def dagster_server(folder: Path, settings: Mapping[str, str]) -> Iterator[DagsterServer]:
-    """Run `dagster dev` by its guide: the dagster.yaml, its definitions, these environment variables.
+def dagster_server(
+    folder: Path, programs: Path, settings: Mapping[str, str], *more_yaml: str
+) -> Iterator[DagsterServer]:
+    """Run `dagster dev` by its guide: dagster.yaml and what follows it, the definitions, these environment variables.
 
     Raises:
         TimeoutError: It doesn't start; says what it said.
     """
-    programs = Path(os.environ["TOLOKA_ENVIRONMENTS"]).absolute() / "live-dagster" / "bin"
-    home, log = folder / "home", folder / "log"
+    port = free_port()
+    options = ["-f", str(PIPELINES / LOCATION), "-h", "127.0.0.1", "-p", str(port)]
+    with dagster_process([programs / "dagster", "dev", *options], folder, settings, *more_yaml) as process:
+        server = DagsterServer(f"http://127.0.0.1:{port}", folder)
+        wait_for(lambda: process.poll() is not None or _answers(server), START_SECONDS)
+        if process.poll() is not None:
+            raise TimeoutError(f"Dagster doesn't start:\n{(folder / 'log').read_text()}")
+        yield server
+
+
+@contextmanager
+def dagster_process(
+    command: Sequence[str | Path], folder: Path, settings: Mapping[str, str], *more_yaml: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program with a home for Dagster in this folder; end it, and whatever it started."""
+    home = folder / "home"
     home.mkdir()
-    shutil.copy(PIPELINES / "dagster.yaml", home)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    (home / "dagster.yaml").write_text(
+        "\n".join((PIPELINES / name).read_text() for name in ("dagster.yaml", *more_yaml))
+    )
     environment = {
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PATH": f"{Path(command[0]).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
+        "PYTHONPATH": str(PIPELINES),
         "DLT_DATA_DIR": str(folder / "dlt"),
         "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         **settings,
     }
-    options = ["-f", str(PIPELINES / "dagster_definitions.py"), "-h", "127.0.0.1", "-p", str(port)]
-    with log.open("wb") as output:
+    with (folder / "log").open("wb") as output:
         process = subprocess.Popen(
-            [programs / "dagster", "dev", *options],
+            command,
             cwd=folder,
             env=environment,
             stdout=output,
@@ -110,11 +148,7 @@ def dagster_server(folder: Path, settings: Mapping[str, str]) -> Iterator[Dagste
             start_new_session=True,  # so that it can be ended with whatever it starts
         )
         try:
-            server = DagsterServer(f"http://127.0.0.1:{port}", folder)
-            wait_for(lambda: process.poll() is not None or _answers(server), START_SECONDS)
-            if process.poll() is not None:
-                raise TimeoutError(f"Dagster doesn't start:\n{log.read_text()}")
-            yield server
+            yield process
         finally:
             _end(process)
 

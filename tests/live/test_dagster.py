@@ -7,171 +7,99 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg2
 import pytest
 from playwright.sync_api import expect
 
 from tests.conftest import assert_tables_equal_account
-from tests.destinations.stores import PostgresStore
 from tests.live.browser import browser_page
-from tests.live.dagster_server import DagsterServer, dagster_server
+from tests.live.dagster_months import (
+    AT_ONCE,
+    KEYS,
+    MONTHS,
+    TOKEN,
+    HoldingEmulator,
+    Tables,
+    most_at_once,
+    new_database,
+    settings,
+)
+from tests.live.dagster_server import LOCATION, SELECTOR, DagsterServer, dagster_server
 from tests.live.waiting import wait_for
-from toloka_source import ENDPOINTS
-from toloka_source.emulator import Account, Clock, Emulator
-
-pytest_plugins = ["tests.postgres"]
-
-LOCATION = "dagster_definitions.py"
-REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION}
-TOKEN = "token-that-nobody-may-see"  # noqa: S105 - a test's
-MONTHS = 6
-PROJECTS_A_MONTH = 310  # two pages
-NOW = datetime.now(UTC)
-
-
-def month_start(back: int) -> datetime:
-    """Return the beginning of the current month, or of one so many months back."""
-    months = NOW.year * 12 + NOW.month - 1 - back
-    return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
-
-
-KEYS = [f"{month_start(back):%Y-%m-%d}" for back in range(MONTHS, 0, -1)]
-
-
-class Tables(PostgresStore):
-    """The tables, whatever pipeline loaded them."""
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows in the order of ids as numbers, without dlt's own columns, JSON parsed."""
-        rows = sorted(self.read(table), key=lambda row: (len(row["id"]), row["id"]))
-        return [{name: row[name] for name in ENDPOINTS[table].schema.names} for row in rows]
-
-
-def account_with_history() -> Account:
-    """Return an account with six whole months, and some days or hours of the current one."""
-    clock = Clock(month_start(MONTHS))
-    account = Account(clock)
-    for back in range(MONTHS, 0, -1):
-        step = (month_start(back - 1) - month_start(back)) / PROJECTS_A_MONTH
-        for number in range(PROJECTS_A_MONTH):
-            clock.advance(step)  # the last one is made in the month's last moment, which is the next one's first
-            project = account.create_project()
-            if number % 3 == 0:
-                account.create_training(project["id"])
-    clock.set(NOW)
-    for training in account.ids("trainings")[::100]:
-        account.start_training(training)
-    account.create_training(account.create_project()["id"])
-    return account
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Emulator]:
-    """Serve the account, slowly, so that a window can be seen half read."""
-    with Emulator(account_with_history(), latency=4.0, tokens=[TOKEN]) as emulator:
+def api() -> Iterator[HoldingEmulator]:
+    """Serve the account."""
+    with HoldingEmulator() as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="module")
 def database(postgres: str) -> str:
-    """Return the URL of a new, empty database."""
-    with closing(psycopg2.connect(postgres)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("CREATE DATABASE dagster")
-    return urlsplit(postgres)._replace(path="/dagster").geturl()
+    """Return the URL of the warehouse."""
+    return new_database(postgres, "dagster")
 
 
 @pytest.fixture(scope="module")
-def server(api: Emulator, database: str) -> Iterator[DagsterServer]:
+def server(api: HoldingEmulator, database: str) -> Iterator[DagsterServer]:
     """Run Dagster, with the pool's limit set and the schedule on; regular runs load nothing of the back-fill's."""
-    settings = {
-        "SOURCES__TOLOKA__TOKEN": TOKEN,
-        "SOURCES__TOLOKA__BASE_URL": api.base_url,
-        "SOURCES__TOLOKA__START_DATE": month_start(0).isoformat(),
-        "DESTINATION__POSTGRES__CREDENTIALS": database,
-        "TOLOKA_DESTINATION": "postgres",
-        "TOLOKA_SCHEDULE": "* * * * *",
-        "TOLOKA_BACKFILL_START": KEYS[0],
-        "FRESHNESS_DAEMON_INTERVAL_SECONDS": "5",
-    }
-    with TemporaryDirectory(prefix="toloka-dagster-") as folder, dagster_server(Path(folder), settings) as running:
+    minutely = {"TOLOKA_SCHEDULE": "* * * * *", "FRESHNESS_DAEMON_INTERVAL_SECONDS": "5"}
+    variables = {**settings(api, database), **minutely}
+    programs = Path(os.environ["TOLOKA_ENVIRONMENTS"]).absolute() / "live-dagster" / "bin"
+    with (
+        TemporaryDirectory(prefix="toloka-dagster-") as folder,
+        dagster_server(Path(folder), programs, variables) as running,
+    ):
         running.query(
             """mutation($schedule: ScheduleSelector!) {
             setConcurrencyLimit(concurrencyKey: "toloka", limit: 1)
             startSchedule(scheduleSelector: $schedule) { __typename } }""",
-            schedule={**REPOSITORY, "scheduleName": "toloka_schedule"},
+            schedule={**SELECTOR, "scheduleName": "toloka_schedule"},
         )
         yield running
 
 
 @pytest.fixture(scope="module")
 def backfill(server: DagsterServer) -> str:
-    """Launch two regular runs beside the schedule's, and the back-fill of all six months; return its id."""
-    regular = {"selector": {**REPOSITORY, "jobName": "toloka"}, "mode": "default", "runConfigData": {}}
-    months = {"assetSelection": [{"path": ["toloka", "backfill"]}], "partitionNames": KEYS}
-    launched = server.query(
-        """mutation($regular: ExecutionParams!, $months: LaunchBackfillParams!) {
-        one: launchRun(executionParams: $regular) { __typename }
-        two: launchRun(executionParams: $regular) { __typename }
-        launchPartitionBackfill(backfillParams: $months) { ... on LaunchBackfillSuccess { backfillId } } }""",
-        regular=regular,
-        months=months,
-    )
-    backfill_id: str = launched["launchPartitionBackfill"]["backfillId"]
-    return backfill_id
+    """Launch two regular runs beside the schedule's, and the back-fill of all twelve months; return its id."""
+    server.launch("toloka")
+    server.launch("toloka")
+    return server.launch_backfill(KEYS)
 
 
-def statuses(api: Emulator) -> dict[str, set[int | None]]:
-    """Return how the requests for each month's projects were answered; None: not yet."""
-    asked = [request for request in api.requests if request.resource == "projects"]
-    return {
-        key: {request.status for request in asked if request.params.get("created_gt") == f"{key}T00:00:00.000"}
-        for key in KEYS
-    }
-
-
-def kill_one(server: DagsterServer, api: Emulator, backfill_id: str) -> str:
-    """Kill the process of a run that is in the middle of its window; return the run's id, or nothing if none is."""
-    half_read = [key for key, found in statuses(api).items() if {200, None} <= found]
-    runs: dict[str, str] = {
-        run["tags"]["dagster/partition"]: run["runId"] for run in server.runs(dagster__backfill=backfill_id)
-    }
-    for run_id in (runs[key] for key in half_read):
-        for message in server.messages(run_id):
-            if pid := re.fullmatch(r"Executing steps in process \(pid: (\d+)\)", message):
-                os.kill(int(pid[1]), signal.SIGKILL)
-                return run_id
-    return ""
+def kill(server: DagsterServer, run_id: str) -> None:
+    """Kill a run's process."""
+    said = "\n".join(server.messages(run_id))
+    pid = re.search(r"Executing steps in process \(pid: (\d+)\)", said)
+    assert pid, said
+    os.kill(int(pid[1]), signal.SIGKILL)
 
 
 def test_a_back_fill_goes_side_by_side_and_a_killed_run_is_run_again(
-    server: DagsterServer, api: Emulator, backfill: str
+    server: DagsterServer, api: HoldingEmulator, backfill: str
 ) -> None:
-    wait_for(lambda: sum(None in found for found in statuses(api).values()) > 1, 90)  # two wait for an answer
-    killed = wait_for(lambda: kill_one(server, api, backfill), 30)
-    api.latency = 0.0
-    document = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
-        ... on PartitionBackfill { status } } }"""
-    wait_for(lambda: server.query(document, id=backfill)["partitionBackfillOrError"]["status"] != "REQUESTED", 120)
+    wait_for(lambda: len(api.half_read()) == AT_ONCE, 90)
+    months = {run["tags"]["dagster/partition"]: run["runId"] for run in server.runs(dagster__backfill=backfill)}
+    killed = months[api.half_read()[0]]
+    kill(server, killed)
+    api.go_on()
+    wait_for(lambda: server.backfill_status(backfill) != "REQUESTED", 300)
     runs = server.runs(dagster__backfill=backfill)
     ended = {run["runId"]: run["status"] for run in runs}
     assert ended.pop(killed) == "FAILURE"
     assert [*ended.values()] == ["SUCCESS"] * MONTHS
     assert [run["parentRunId"] for run in runs if "dagster/retry_number" in run["tags"]] == [killed]
     assert any("SIGKILL" in message for message in server.messages(killed))
+    assert most_at_once(runs) == AT_ONCE
 
 
 def test_the_schedule_loads_and_checks_both_tables(
-    server: DagsterServer, api: Emulator, backfill: str, database: str
+    server: DagsterServer, api: HoldingEmulator, backfill: str, database: str
 ) -> None:
     assert backfill
     oldest_last = {"dagster__schedule_name": "toloka_schedule"}
@@ -199,11 +127,12 @@ def test_the_daemon_finds_the_tables_fresh(server: DagsterServer, backfill: str)
     wait_for(lambda: {table["freshness"] for table in server.assets()} == {"HEALTHY"}, 30)
 
 
-def test_the_token_is_in_no_file_and_in_no_run(server: DagsterServer) -> None:
+def test_no_secret_is_in_a_file_or_a_run(server: DagsterServer, database: str) -> None:
     files = [path for path in server.folder.rglob("*") if path.is_file()]
     assert any(path.name == "log" for path in files)
-    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
-    assert TOKEN not in str(server.runs())
+    for secret in (TOKEN, str(urlsplit(database).password)):
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+        assert secret not in str(server.runs())
 
 
 @pytest.fixture
