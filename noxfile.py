@@ -140,6 +140,15 @@ def celery(session: nox.Session) -> None:
 
 
 @nox.session(tags=["all"])
+def dagster_celery(session: nox.Session) -> None:
+    """Start a real Dagster with two Celery workers, and kill one of them in a back-fill."""
+    _install(session, COMPILED, "--extra", "dagster", "--group", "dagster-page", "--group", "dagster-workers")
+    _debian(session, *REDIS)
+    session.run("mypy", "pipelines/dagster_celery_launcher.py")
+    session.run("pytest", "tests/dagster_celery", *session.posargs)
+
+
+@nox.session(tags=["all"])
 def superset(session: nox.Session) -> None:
     """Show warehouses in a real Superset, and compare every figure with the account."""
     _install(session, COMPILED, "--group", "browser")

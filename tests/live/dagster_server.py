@@ -1,6 +1,7 @@
 """A real Dagster: web page, daemon and code server, in a folder of its own, gone when the test is done."""
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,6 +99,13 @@ class DagsterServer:
             id=run_id,
         )
         return [event["message"] for event in data["logsForRun"]["events"]]
+
+    def pid(self, run_id: str) -> int:
+        """Return the process of a run that loads."""
+        said = "\n".join(self.messages(run_id))
+        found = re.search(r"Executing steps in process \(pid: (\d+)\)", said)
+        assert found, said
+        return int(found[1])
 
 
 @contextmanager

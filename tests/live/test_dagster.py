@@ -4,7 +4,6 @@ With `TOLOKA_PICTURES` set to a folder, the pictures of its web page are put the
 """
 
 import os
-import re
 import signal
 from collections.abc import Iterator
 from itertools import pairwise
@@ -72,21 +71,13 @@ def backfill(server: DagsterServer) -> str:
     return server.launch_backfill(KEYS)
 
 
-def kill(server: DagsterServer, run_id: str) -> None:
-    """Kill a run's process."""
-    said = "\n".join(server.messages(run_id))
-    pid = re.search(r"Executing steps in process \(pid: (\d+)\)", said)
-    assert pid, said
-    os.kill(int(pid[1]), signal.SIGKILL)
-
-
 def test_a_back_fill_goes_side_by_side_and_a_killed_run_is_run_again(
     server: DagsterServer, api: HoldingEmulator, backfill: str
 ) -> None:
     wait_for(lambda: len(api.half_read()) == AT_ONCE, 90)
     months = {run["tags"]["dagster/partition"]: run["runId"] for run in server.runs(dagster__backfill=backfill)}
     killed = months[api.half_read()[0]]
-    kill(server, killed)
+    os.kill(server.pid(killed), signal.SIGKILL)
     api.go_on()
     wait_for(lambda: server.backfill_status(backfill) != "REQUESTED", 300)
     runs = server.runs(dagster__backfill=backfill)

@@ -1,0 +1,1 @@
+"""The assets in a real Dagster with two Celery workers, as on two machines."""

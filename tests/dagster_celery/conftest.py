@@ -1,0 +1,3 @@
+"""A PostgreSQL for these tests."""
+
+pytest_plugins = ["tests.postgres"]
