@@ -94,6 +94,13 @@ def cluster(api: HoldingEmulator, postgres: str) -> Iterator[Cluster]:
         yield Cluster(server, one, two, warehouse, storage, redis, folder)
 
 
+def wait_for_next_check(cluster: Cluster, run_id: str) -> None:
+    """Wait until run monitoring has asked for a run once more."""
+    log = cluster.folder / "main" / "log"
+    asked = log.read_text().count(f"Checking run {run_id}")
+    wait_for(lambda: log.read_text().count(f"Checking run {run_id}") > asked, 90)
+
+
 def test_what_is_killed_with_a_worker_is_done_by_the_other(cluster: Cluster, api: HoldingEmulator) -> None:
     server = cluster.server
     backfill = server.launch_backfill(KEYS)
@@ -101,8 +108,9 @@ def test_what_is_killed_with_a_worker_is_done_by_the_other(cluster: Cluster, api
     begun = [run["runId"] for run in server.runs(dagster__backfill=backfill) if run["status"] == "STARTED"]
     lost = {run_id for run_id in begun if os.getpgid(server.pid(run_id)) == cluster.one.pid}
     assert len(lost) == IN_A_WORKER
+    alone, spared = set(begun) - lost
+    wait_for_next_check(cluster, spared)
     os.killpg(cluster.one.pid, signal.SIGKILL)
-    alone = (set(begun) - lost).pop()
     os.kill(server.pid(alone), signal.SIGKILL)  # its worker goes on
     api.go_on()
 
