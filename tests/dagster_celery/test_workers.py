@@ -24,11 +24,11 @@ from tests.live.dagster_months import (
     HoldingEmulator,
     Tables,
     most_at_once,
-    new_database,
     settings,
 )
 from tests.live.dagster_server import DagsterServer, dagster_process, dagster_server
 from tests.live.waiting import wait_for
+from tests.postgres import new_database
 
 CELERY_YAML = "dagster_celery.yaml"
 PROGRAMS = Path(sys.executable).parent
@@ -77,7 +77,7 @@ def api() -> Iterator[HoldingEmulator]:
 @pytest.fixture(scope="module")
 def cluster(api: HoldingEmulator, postgres: str) -> Iterator[Cluster]:
     """Run Dagster on Redis and PostgreSQL, with two workers."""
-    warehouse, storage = new_database(postgres, "warehouse"), new_database(postgres, "dagster_storage")
+    warehouse, storage = new_database(postgres), new_database(postgres)
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="toloka-dagster-")))
         for name in ("redis", "main", "one", "two"):

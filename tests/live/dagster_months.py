@@ -2,13 +2,10 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg2
 from starlette.responses import Response
 
 from tests.destinations.stores import PostgresStore
@@ -86,15 +83,6 @@ class Tables(PostgresStore):
         """Return a table's rows in the order of ids as numbers, without dlt's own columns, JSON parsed."""
         rows = sorted(self.read(table), key=lambda row: (len(row["id"]), row["id"]))
         return [{name: row[name] for name in ENDPOINTS[table].schema.names} for row in rows]
-
-
-def new_database(postgres: str, name: str) -> str:
-    """Return the URL of a new, empty database."""
-    with closing(psycopg2.connect(postgres)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {name}")
-    return urlsplit(postgres)._replace(path=f"/{name}").geturl()
 
 
 def settings(api: Emulator, database: str) -> dict[str, str]:

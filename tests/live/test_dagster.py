@@ -24,11 +24,11 @@ from tests.live.dagster_months import (
     HoldingEmulator,
     Tables,
     most_at_once,
-    new_database,
     settings,
 )
 from tests.live.dagster_server import LOCATION, SELECTOR, DagsterServer, dagster_server
 from tests.live.waiting import wait_for
+from tests.postgres import new_database
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def api() -> Iterator[HoldingEmulator]:
 @pytest.fixture(scope="module")
 def database(postgres: str) -> str:
     """Return the URL of the warehouse."""
-    return new_database(postgres, "dagster")
+    return new_database(postgres)
 
 
 @pytest.fixture(scope="module")
