@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.benchmarks import limit
 from tests.benchmarks.environments import ROOT
 from tests.benchmarks.measure import PHASES
 from tests.benchmarks.rivals import floor, ours
@@ -52,3 +53,11 @@ def test_memory_of_a_first_load_does_not_grow_with_the_account() -> None:
     peaks = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     small, large = map(float, peaks.split())
     assert large - small < MOST_MB_MORE
+
+
+def test_workers_that_share_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limit, "START_SECONDS", 1)
+    shares = limit.measure(workers=2, threads=2, limit=10, latency=0, seconds=3)
+    assert len(shares) == 2
+    for share in shares:
+        assert 0 < share.granted < share.sent

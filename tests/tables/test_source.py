@@ -39,6 +39,15 @@ def test_first_run_loads_every_object_field_by_field(large: Warehouse) -> None:
     assert_tables_equal_account(large)
 
 
+@pytest.mark.slow
+def test_a_limit_of_requests_a_second_loses_nothing(large: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Emulator(large.api.account, rate_limit=3) as limited:
+        monkeypatch.setattr(large, "api", limited)
+        report = large.load()
+        assert sum(resource.retries for resource in report.resources) > 0
+        assert_tables_equal_account(large)
+
+
 def test_idle_run_loads_nothing_and_asks_little(large: Warehouse) -> None:
     large.load()
     state, packages = large.pipeline.state, large.count("_dlt_loads")

@@ -25,6 +25,7 @@ import urllib3
 from toloka_source import errors
 from toloka_source.api import responses
 from toloka_source.api.connection import Authorization, DeadlineAdapter, NoRedirectSession, ca_bundle, is_loopback
+from toloka_source.api.pace import Pace
 from toloka_source.api.token import Token
 from toloka_source.times import to_millisecond
 
@@ -114,6 +115,7 @@ class Client:
         self._closed = threading.Event()
         self._sleep = self._closed.wait if sleep is None else sleep
         self._resume_at = 0.0
+        self._pace = Pace()
         self._keeps_nul = keeps_nul
         self._host = urlsplit(base_url).netloc
         self._clock_warned = False
@@ -192,15 +194,18 @@ class Client:
             self.retries += 1
             if isinstance(error, errors.RateLimitError):
                 self._resume_at = max(self._resume_at, time.monotonic() + state.upcoming_sleep)
+                self._pace.refused(self._resume_at)
         log.warning("%s; trying again in %.1f s", error, state.upcoming_sleep)
 
     def _try(self, path: str, params: Mapping[str, str], end: float) -> Page:
+        self._closed.wait(self._pace.turn())
         if self._closed.is_set():
             raise errors.HostUnreachableError("the client was closed")
         answer = self._ask(path, params, end)
         # raised out here, an error holds neither one of requests' errors, with the token, nor the body
         if isinstance(answer, errors.TolokaError):
             raise answer
+        self._pace.granted()
         return answer
 
     def _ask(self, path: str, params: Mapping[str, str], end: float) -> Page | errors.TolokaError:

@@ -40,6 +40,12 @@ def emulator_options() -> ArgumentParser:
     add("--all-lists", action="store_true", help="fill the other lists too, such as pools and skills")
     add("--seed", type=int, default=0, help="another number, other objects")
     add("--latency", type=_count, default=0, metavar="MS", help="wait before each answer")
+    add(
+        "--rate-limit",
+        type=int,
+        metavar="N",
+        help="requests a second that are let in; the API's own is 300",
+    )
     add("--token", action="append", help="accept only this one (default: any); may be repeated")
     add("--activity", type=_seconds, metavar="SECONDS", help="change something so often")
     return parser
@@ -69,6 +75,7 @@ def serve(options: Namespace) -> int:
             tokens=options.token,
             latency=options.latency / 1000,
             allow_remote=options.allow_remote,
+            rate_limit=options.rate_limit,
         )
         emulator.start()
     except (OSError, OverflowError, ValueError) as error:

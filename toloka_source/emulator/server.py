@@ -26,6 +26,7 @@ from toloka_source.emulator.account import Account
 from toloka_source.emulator.api import PREFIX, Api, error
 from toloka_source.emulator.faults import Exchange, Fault, FaultPlan
 from toloka_source.emulator.fields import endpoint_of, resource_at
+from toloka_source.emulator.rate_limit import RETRY_AFTER, RateLimit
 
 START_SECONDS = 10
 STOP_SECONDS = 5
@@ -60,6 +61,7 @@ class Emulator:
         latency: float = 0.0,
         compress: bool = False,
         allow_remote: bool = False,
+        rate_limit: int | None = None,
         keep_requests: int = 10_000,
     ) -> None:
         """Set up an emulator; `start` or `with` makes it listen.
@@ -73,6 +75,8 @@ class Emulator:
             latency: Seconds to wait before each answer.
             compress: Whether to answer in gzip where the client takes it.
             allow_remote: Allows a host that other machines can reach, by whatever name they have for it.
+            rate_limit: How many requests of one token are granted in any second; others are answered with 429. The
+                API's own limit is 300; there is none unless given.
             keep_requests: How many requests `requests` holds, the last ones.
         """
         if not (allow_remote or _is_loopback(host)):
@@ -86,6 +90,7 @@ class Emulator:
         """
         self._address = (host, port)
         self._api = Api(self.account, tokens, forbidden_tokens)
+        self._limit = RateLimit(rate_limit) if rate_limit is not None else None
         self._compress = compress
         self._lock = threading.Lock()
         self._requests: deque[RecordedRequest] = deque(maxlen=keep_requests)
@@ -225,12 +230,16 @@ class Emulator:
         return False
 
     async def _list(self, request: Request, record: RecordedRequest, resource: str) -> Response | None:
+        token = request.headers.get("authorization", "")
+        if self._limit and not self._limit.grants(token):
+            refusal = error(HTTPStatus.TOO_MANY_REQUESTS)
+            refusal.headers["retry-after"] = str(RETRY_AFTER)
+            return refusal
         self._served += 1
         if self.before_request is not None:
             self.before_request(self._served, resource)
 
         def answer() -> Response:
-            token = request.headers.get("authorization", "")
             return self._api.answer(resource, token, request.query_params.multi_items())
 
         fault = self._faults.next(resource)
