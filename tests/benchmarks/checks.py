@@ -50,6 +50,12 @@ def of_tables(file: str | Path, queries: Mapping[str, str]) -> Facts:
         return {name: _table_facts(connection, name, query) for name, query in queries.items()}
 
 
+def rows_of(pipeline: Any) -> int:
+    """Return how many rows a run of dlt's wrote into the two tables."""
+    rows: dict[str, int] = pipeline.last_trace.last_normalize_info.row_counts
+    return sum(rows.get(name, 0) for name in TIMES)
+
+
 def _table_facts(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> list[int]:
     # md5 rather than DuckDB's own hash(), which may differ from version to version
     values = [*(f"coalesce(epoch_us({field}), -1)" for field in TIMES[name]), NAMES[name]]

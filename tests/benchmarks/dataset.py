@@ -1,4 +1,4 @@
-"""The account that everybody loads: as it is at the first load, half a day later, and after some edits."""
+"""The account that everybody loads: at the first load, half a day later, soon after that, and after some edits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,9 @@ FIRST = datetime(2026, 1, 1)  # noqa: DTZ001 - the API's times are naive UTC
 
 LATER = FIRST + timedelta(hours=12)
 """The server's clock at the increment."""
+
+IDLE = LATER + timedelta(minutes=30)
+"""The server's clock when nothing has happened since the increment."""
 
 EDITED = LATER + timedelta(hours=1)
 """The server's clock after the edits."""
@@ -29,35 +32,32 @@ class State:
 
     Attributes:
         now: The server's clock.
-        changed: How many objects are new, restarted or edited since the moment before.
         lists: For each list its objects, in the order of ids.
     """
 
     now: datetime
-    changed: int
     lists: Mapping[str, list[dict[str, Any]]]
 
 
-def states(objects: int) -> tuple[State, State, State]:
-    """Return the account before and after the increment, and after edits that no cursor tells of.
+def states(objects: int) -> tuple[State, State, State, State]:
+    """Return the account before and after the increment, unchanged later on, and after edits that no cursor tells of.
 
     Args:
         objects: How many there are at first; half of them projects, half trainings.
     """
     projects, trainings = lifelike.history(objects // 2, objects - objects // 2, _SEED, _NEWEST)
-    before = State(FIRST, objects, {"projects": projects, "trainings": trainings})
+    before = State(FIRST, {"projects": projects, "trainings": trainings})
     changes = max(round(objects * CHANGED), 4)
     fresh, restarted = changes // 4, changes // 4
     new_projects = _grown(projects, changes - fresh - restarted)
     new_trainings = _grown(trainings, fresh)
     later = {"projects": projects + new_projects, "trainings": _restart(trainings, restarted) + new_trainings}
-    after = State(LATER, changes, later)
+    after, idle = State(LATER, later), State(IDLE, later)
     edited = {
         "projects": _edit(later["projects"], "public_name"),
         "trainings": _edit(later["trainings"], "private_name"),
     }
-    edits = sum(one is not other for name in later for one, other in zip(later[name], edited[name], strict=True))
-    return before, after, State(EDITED, edits, edited)
+    return before, after, idle, State(EDITED, edited)
 
 
 def _edit(items: list[dict[str, Any]], field: str) -> list[dict[str, Any]]:

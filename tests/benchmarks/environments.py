@@ -28,11 +28,15 @@ class Rival:
 
     Attributes:
         title: For the report.
+        restarted: How it finds trainings that were started again.
+        uses_us: Whether it runs this project's code.
         packages: What its environment holds; empty: it runs in this project's own, with the same dlt and DuckDB.
         command: A script that does a phase as users run it; empty: the worker's process stands for it.
     """
 
     title: str
+    restarted: str
+    uses_us: bool = False
     packages: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
 
@@ -40,17 +44,33 @@ class Rival:
 # duckdb < 2: the same for all, as far as they take it
 RIVALS: Mapping[str, Rival] = MappingProxyType(
     {
-        "ours": Rival("this project", command=("pipelines/toloka_pipeline.py", "--progress", "off")),
-        "floor": Rival("floor: by hand, no pipeline"),
-        "rest_api": Rival("dlt's rest_api source"),
+        "ours": Rival(
+            "this project",
+            "in the same window, in the same table",
+            uses_us=True,
+            command=("pipelines/toloka_pipeline.py", "--progress", "off"),
+        ),
+        "floor": Rival(
+            "floor: by hand, no pipeline",
+            "a query more, by hand; no state, no retries, no recovery",
+            uses_us=True,
+        ),
+        "rest_api": Rival("dlt's rest_api source", "a second resource, into the same table"),
         "toloka_kit": Rival(
             "toloka-kit and pandas",
-            ("toloka-kit==1.2.3", "httpx<0.28", "setuptools<80", "cattrs<23", "pandas<3", "pyarrow", "duckdb>=1.4,<2"),
+            "a query more, by hand",
+            packages=(
+                *("toloka-kit==1.2.3", "httpx<0.28", "setuptools<80", "cattrs<23"),
+                *("pandas<3", "pyarrow", "duckdb>=1.4,<2"),
+            ),
         ),
         "singer": Rival(
-            "Singer: singer-sdk, target-duckdb", ("singer-sdk==0.54.9", "target-duckdb==0.8.0", "duckdb>=1.4,<2")
+            "Singer: singer-sdk, target-duckdb",
+            "a query more in the tap, by hand",
+            packages=("singer-sdk==0.54.9", "target-duckdb==0.8.0", "duckdb>=1.4,<2"),
         ),
-        "airbyte": Rival("PyAirbyte", ("airbyte==0.71.3",)),
+        "airbyte": Rival("PyAirbyte", "a second stream, with a table of its own", packages=("airbyte==0.71.3",)),
+        "plain_run": Rival("this project's source, by dlt's `run`", "as this project", uses_us=True),
     }
 )
 

@@ -13,6 +13,7 @@ GREATEST_PAGE_SIZE = 300
 
 _TIMES = ("created", "last_started")
 _COMPARISONS = ("gt", "gte", "lt", "lte")
+_ENCODE = msgspec.json.Encoder().encode
 
 Filter = tuple[str, str, str]
 """Field, comparison, value."""
@@ -21,11 +22,16 @@ Filter = tuple[str, str, str]
 class Listing:
     """The objects of one list, sorted by id."""
 
-    def __init__(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Render every object once."""
+    def __init__(self, items: Sequence[Mapping[str, Any]], rendered: dict[int, bytes]) -> None:
+        """Render every object once.
+
+        Args:
+            items: The objects.
+            rendered: What is rendered already, by the identity of an object; what isn't is added.
+        """
         items = sorted(items, key=lambda item: int(item["id"]))
         self._ids = [int(item["id"]) for item in items]
-        self._json = [msgspec.json.encode(item) for item in items]
+        self._json = [rendered.get(id(item)) or rendered.setdefault(id(item), _ENCODE(item)) for item in items]
         self._in_order = {field: _in_order(items, field) for field in _TIMES}
         # the pages of one pass share their filters
         self._chosen = lru_cache(maxsize=64)(self._choose)

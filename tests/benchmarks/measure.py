@@ -1,7 +1,8 @@
-"""One load of one rival: each phase in a process of its own, measured from outside and from inside."""
+"""One run of one rival: each phase in a process of its own, measured from outside and from inside."""
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -33,35 +34,48 @@ class Phase:
 PHASES = {
     "first_load": Phase(0, "first_load"),
     "increment": Phase(1, "increment"),
-    "rescan": Phase(1, "rescan", ("--full",)),
-    "rescan_edited": Phase(2, "rescan", ("--full",)),
+    "idle": Phase(2, "increment"),
+    "rescan": Phase(2, "rescan", ("--full",)),
+    "rescan_edited": Phase(3, "rescan", ("--full",)),
 }
 """By name, in their order: each goes on with what the one before has left."""
-
-LIMIT_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class Result:
-    """One phase of one run. Times in seconds; "alone" is the load's call without the process's start and imports."""
+    """One phase of one run; times in seconds.
 
-    rival: str
+    Attributes:
+        phase: Which.
+        alone: Time of the load's call, without the process's start and imports.
+        whole: Time of the whole process.
+        cpu: CPU time of the whole process.
+        peak_mb: Peak memory of the largest process.
+        requests: What the server was asked.
+        written: Rows written into the two tables.
+        server_cpu: The server's own CPU time, to see that it isn't what the load waits for.
+    """
+
     phase: str
-    objects: int
-    latency: float
-    run: int
     alone: float
-    alone_cpu: float
     whole: float
-    whole_cpu: float
+    cpu: float
     peak_mb: float
     requests: int
-    rows: int
+    written: int
     server_cpu: float
+
+
+LIMIT_SECONDS = 600.0
+"""What a process may take unless another limit is given."""
 
 
 class FailedError(Exception):
     """A load that didn't end well, or whose tables don't hold what they should; says what."""
+
+
+class TooSlowError(Exception):
+    """A process took longer than the limit, and was ended."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +89,18 @@ class Usage:
 
 @dataclass(frozen=True)
 class Contest:
-    """A server, and how a load is measured on it."""
+    """A server, how a load is measured on it, and how many seconds a process may take."""
 
     control: Control
-    objects: int
     latency: float
+    limit: float
 
-    def run(self, rival: str, python: Path, number: int) -> Iterator[Result]:
+    def run(self, rival: str, python: Path) -> Iterator[Result]:
         """Go through all phases, and check the tables after each; yield a result for each.
 
         Raises:
             FailedError: A phase failed or lost rows.
+            TooSlowError: A phase took longer than the limit.
         """
         command = environments.RIVALS[rival].command
         with temporary_folder() as alone, temporary_folder() as whole:
@@ -100,28 +115,24 @@ class Contest:
                 for folder in {alone, whole} if command else {alone}:
                     self._check(rival, python, name, folder)
                 yield Result(
-                    rival=rival,
                     phase=name,
-                    objects=self.objects,
-                    latency=self.latency,
-                    run=number,
                     alone=inside["seconds"],
-                    alone_cpu=inside["cpu"],
                     whole=usage.seconds,
-                    whole_cpu=usage.cpu,
+                    cpu=usage.cpu,
                     peak_mb=usage.peak_mb,
                     requests=told["requests"],
-                    rows=told["rows"],
+                    written=inside["written"],
                     server_cpu=told["cpu"],
                 )
 
     def _measure(self, rival: str, command: list[str], folder: Path, state: int) -> Usage:
         self.control.begin(state, self.latency)
-        return run_process(rival, command, folder, self.control.base_url)
+        return run_process(rival, command, folder, self.control.base_url, self.limit)
 
     def _check(self, rival: str, python: Path, phase: str, folder: Path) -> None:
         base_url = self.control.base_url
-        run_process(rival, [str(python), "-m", "tests.benchmarks.worker", rival, "check", base_url], folder, base_url)
+        worker = [str(python), "-m", "tests.benchmarks.worker", rival, "check", base_url]
+        run_process(rival, worker, folder, base_url, self.limit)
         found = json.loads((folder / "check.json").read_text(encoding="utf-8"))
         expected = self.control.tell()["facts"]
         if found != expected:
@@ -135,11 +146,12 @@ def temporary_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def run_process(rival: str, command: list[str], folder: Path, base_url: str) -> Usage:
+def run_process(rival: str, command: list[str], folder: Path, base_url: str, limit: float = LIMIT_SECONDS) -> Usage:
     """Run a command; its children count, if it waits for them.
 
     Raises:
         FailedError: It didn't end well.
+        TooSlowError: It took longer than the limit; it is ended, and its children too.
     """
     # A child's peak memory begins with that of the process that started it: nothing large is imported here.
     log = folder / "log.txt"
@@ -152,15 +164,20 @@ def run_process(rival: str, command: list[str], folder: Path, base_url: str) -> 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            process_group=0,  # so that its children can be ended with it
         )
-        limit = threading.Timer(LIMIT_SECONDS, process.kill)
-        limit.start()
+        timer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
+        timer.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
         finally:
-            limit.cancel()
+            timer.cancel()
+            if process.returncode is None:  # the benchmark itself is being ended
+                os.killpg(process.pid, signal.SIGKILL)
         seconds = perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
+    if seconds >= limit and process.returncode == -signal.SIGKILL:
+        raise TooSlowError
     if process.returncode != 0:
         text = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
         raise FailedError(f"{rival} ended with {process.returncode}: {text[-1500:]}")

@@ -1,144 +1,159 @@
-"""The results as text: Markdown for people, JSON for programs."""
+"""The results as tables in Markdown: for the report of a run, and for the documentation."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from os import cpu_count, getloadavg
-from pathlib import Path
-from platform import machine, python_version, system
-from statistics import median
+from collections.abc import Callable, Iterable, Sequence
 
 from tests.benchmarks.environments import RIVALS
-from tests.benchmarks.measure import PHASES, Result
+from tests.benchmarks.measure import PHASES
+from tests.benchmarks.plan import ALL, LATENCIES, RUNS, SIZES, USUAL
+from tests.benchmarks.results import BASE, Results, Summary
 
-BASE = "ours"
-
-_HEADER = ("", "run alone", "", "whole process", "", "CPU", "peak memory", "requests", "rows/s")
-_LEGEND = """\
-Run alone: the load's call; whole process: with the interpreter's start and imports. x: how many times this project's
-time, taken within each run, then the median. Peak memory is that of the largest process. The tables were checked after
-every load: rows, ids, times and names are those of the account. Edits have no cursor: the others find them by a full
-refresh."""
 TITLES = {
     "first_load": "First load",
     "increment": "Increment of 1 %",
+    "idle": "Nothing has happened",
     "rescan": "Everything read again, nothing changed",
     "rescan_edited": "Everything read again, 1 % edited",
 }
 
+IN_SHORT = ("first_load", "increment", "idle", "rescan_edited")
+"""The phases of the short tables."""
 
-@dataclass(frozen=True)
-class Summary:
-    """The medians of a rival's runs of one phase.
-
-    A ratio is how many times this project's time it took, None without one. It is taken within each run, where both
-    met the machine in about the same state; then comes the median.
-    """
-
-    rival: str
-    phase: str
-    objects: int
-    latency: float
-    alone: float
-    whole: float
-    cpu: float
-    peak_mb: float
-    requests: float
-    rows_per_second: float
-    alone_ratio: float | None
-    whole_ratio: float | None
+_FIGURES = ("run alone", "", "whole process", "", "CPU", "peak memory", "requests", "rows written")
 
 
-def summarize(results: Iterable[Result]) -> list[Summary]:
-    """Return a summary for each rival, phase, size and latency, in the order of the results."""
-    groups: dict[tuple[str, str, int, float], list[Result]] = {}
-    bases: dict[tuple[str, int, float, int], Result] = {}
-    for result in results:
-        groups.setdefault((result.phase, result.rival, result.objects, result.latency), []).append(result)
-        if result.rival == BASE:
-            bases[_race(result)] = result
-    return [_medians(group, bases) for group in groups.values()]
-
-
-def _race(result: Result) -> tuple[str, int, float, int]:
-    """Return what runs that can be compared have in common."""
-    return result.phase, result.objects, result.latency, result.run
-
-
-def _medians(group: Sequence[Result], bases: Mapping[tuple[str, int, float, int], Result]) -> Summary:
-    one = group[0]
-    alone = median(result.alone for result in group)
-    pairs = [(result, bases[_race(result)]) for result in group if _race(result) in bases]
-    return Summary(
-        rival=one.rival,
-        phase=one.phase,
-        objects=one.objects,
-        latency=one.latency,
-        alone=alone,
-        whole=median(result.whole for result in group),
-        cpu=median(result.whole_cpu for result in group),
-        peak_mb=median(result.peak_mb for result in group),
-        requests=median(result.requests for result in group),
-        rows_per_second=one.rows / alone,
-        alone_ratio=median(result.alone / base.alone for result, base in pairs) if pairs else None,
-        whole_ratio=median(result.whole / base.whole for result, base in pairs) if pairs else None,
-    )
-
-
-def conditions(runs: int) -> str:
-    """Return when and where this was measured, in a line."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("dlt", "duckdb", "pyarrow"))
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {system()} {machine()}, {cpu_count()} cores (load {getloadavg()[0]:.1f}), "
-        f"Python {python_version()}, {packages}; median of {runs} runs"
-    )
-
-
-def markdown(summaries: Sequence[Summary], failures: Mapping[str, str], about: str) -> str:
-    """Return the report."""
-    lines = ["# Benchmark", "", about, "", _LEGEND, ""]
-    for objects, latency in dict.fromkeys((one.objects, one.latency) for one in summaries):
-        here = [one for one in summaries if (one.objects, one.latency) == (objects, latency)]
+def markdown(results: Results) -> str:
+    """Return the report of all that was measured."""
+    parts = ["# Benchmark", conditions(results)]
+    for objects, latency in sorted({(one.objects, one.latency) for one in results.summaries}, key=_usual_first):
         for phase in PHASES:
-            if rows := [_row(one) for one in here if one.phase == phase]:
-                at = f"{objects:,} objects, {latency * 1000:g} ms latency"
-                lines += [f"## {TITLES[phase]}: {at}", "", *_table(rows), ""]
-    if failures:
-        lines += ["## Not measured", "", *(f"- {RIVALS[name].title}: {why}" for name, why in failures.items()), ""]
-    return "\n".join(lines)
+            parts += [f"## {TITLES[phase]}: {at(objects, latency)}", phase_table(results, phase, objects, latency)]
+    parts += ["## First load by size", by_size(results, "first_load"), memory_by_size(results)]
+    parts += ["## First load by latency", by_latency(results, "first_load")]
+    return "\n\n".join(parts) + "\n"
 
 
-def _row(one: Summary) -> tuple[str, ...]:
+def _usual_first(place: tuple[int, float]) -> tuple[bool, int, float]:
+    return place != (USUAL, 0), *place
+
+
+def at(objects: int, latency: float) -> str:
+    """Return how a size and a latency are called."""
+    return f"{objects:,} objects, {latency:g} ms a request"
+
+
+def conditions(results: Results) -> str:
+    """Return when and where this was measured, in a sentence."""
+    one = results.conditions
+    packages = ", ".join(f"{name} {number}" for name, number in one["packages"].items())
+    days = list(dict.fromkeys(time[:10] for time in (one["from"], one["until"])))
+    commit = f" (commit {one['commit']})" if one["commit"] else ""
     return (
-        RIVALS[one.rival].title,
-        f"{one.alone:.2f} s",
-        _times(one.alone_ratio),
-        f"{one.whole:.2f} s",
-        _times(one.whole_ratio),
-        f"{one.cpu:.2f} s",
-        f"{one.peak_mb:.0f} MB",
-        f"{one.requests:.0f}",
-        f"{one.rows_per_second:,.0f}",
+        f"{' to '.join(days)}{commit}, {one['system']}, {one['cores']} cores, Python {one['python']}, {packages}; "
+        f"medians of {RUNS} runs, or of as many as a cell says."
     )
 
 
-def _times(ratio: float | None) -> str:
+def phase_table(results: Results, phase: str, objects: int = USUAL, latency: float = 0) -> str:
+    """Return all figures of everybody in one phase."""
+    return table(("", *_FIGURES), [_figures(results, rival, phase, objects, latency) for rival in ALL])
+
+
+def _figures(results: Results, rival: str, phase: str, objects: int, latency: float) -> tuple[str, ...]:
+    one = results.find(rival, phase, objects, latency)
+    if isinstance(one, str):
+        return (RIVALS[rival].title, one, *[""] * (len(_FIGURES) - 1))
+    return (
+        f"{RIVALS[rival].title}{_runs(one)}",
+        seconds(one.alone),
+        times(one.alone_ratio),
+        seconds(one.whole),
+        times(one.whole_ratio),
+        seconds(one.cpu),
+        memory(one),
+        f"{one.requests:,.0f}",
+        "not run" if one.written is None else f"{one.written:,.0f}",
+    )
+
+
+def by_size(results: Results, phase: str) -> str:
+    """Return the times of whole processes by the number of objects."""
+    return _by_size(results, phase, lambda one: seconds(one.whole))
+
+
+def memory_by_size(results: Results) -> str:
+    """Return the peak memory of a first load by the number of objects."""
+    return _by_size(results, "first_load", memory)
+
+
+def _by_size(results: Results, phase: str, show: Callable[[Summary], str]) -> str:
+    titles = ("objects", *(f"{size:,}" for size in SIZES))
+    return table(titles, (_row(rival, (results.find(rival, phase, size, 0) for size in SIZES), show) for rival in ALL))
+
+
+def by_latency(results: Results, phase: str) -> str:
+    """Return the times of whole processes by the latency of a request."""
+    titles = ("", *(f"{latency} ms" for latency in LATENCIES))
+    found = {rival: [results.find(rival, phase, USUAL, latency) for latency in LATENCIES] for rival in ALL}
+    return table(titles, (_row(rival, found[rival], _time_and_ratio) for rival in ALL))
+
+
+def in_short(results: Results, *, with_restarts: bool = False) -> str:
+    """Return how many times this project's time everybody takes, as a whole process; and how restarts are found."""
+    last = ("trainings that were started again",) if with_restarts else ()
+    rows = []
+    for rival in ALL:
+        found = [results.find(rival, phase, USUAL, 0) for phase in IN_SHORT]
+        more = (RIVALS[rival].restarted,) if with_restarts else ()
+        rows.append((*_row(rival, found, _ratio_or_time), *more))
+    titles = ("", *(TITLES[phase].lower() for phase in IN_SHORT), *last)
+    return table(titles, rows, texts=len(last))
+
+
+def load_and_run(results: Results) -> str:
+    """Return a sentence on a first load by `load` and by dlt's own `run`."""
+    size = 200_000
+    ours, plain = (results.find(rival, "first_load", size, 0) for rival in (BASE, "plain_run"))
+    said = [one if isinstance(one, str) else f"{seconds(one.whole)} and {memory(one)}" for one in (ours, plain)]
+    return f"A first load of {size:,} objects into DuckDB by `load`: {said[0]}; by dlt's `run`: {said[1]}."
+
+
+def _row(rival: str, found: Iterable[Summary | str], show: Callable[[Summary], str]) -> tuple[str, ...]:
+    cells = (one if isinstance(one, str) else f"{show(one)}{_runs(one)}" for one in found)
+    return (RIVALS[rival].title, *cells)
+
+
+def _time_and_ratio(one: Summary) -> str:
+    ratio = "" if one.whole_ratio is None else f", {one.whole_ratio:.1f} x"
+    return f"{seconds(one.whole)}{ratio}"
+
+
+def _ratio_or_time(one: Summary) -> str:
+    if one.rival == BASE:
+        return f"1.0 x ({one.whole:.1f} s)"
+    return seconds(one.whole) if one.whole_ratio is None else f"{one.whole_ratio:.1f} x"
+
+
+def _runs(one: Summary) -> str:
+    return "" if one.runs >= RUNS else f" ({one.runs} run{'s' if one.runs > 1 else ''})"
+
+
+def seconds(value: float) -> str:
+    """Return a time for people: no more digits than mean something."""
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+
+def times(ratio: float | None) -> str:
+    """Return a ratio."""
     return "" if ratio is None else f"{ratio:.2f} x"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(_HEADER, *rows, strict=True)]
-    rule = ["-" * max(width, 2) for width in widths]
-    rule = [rule[0], *(f"{dashes[:-1]}:" for dashes in rule[1:])]
-    return [
-        "| " + " | ".join(cell.ljust(max(width, 2)) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in (_HEADER, rule, *rows)
-    ]
+def memory(one: Summary) -> str:
+    """Return the peak memory."""
+    return f"{one.peak_mb:,.0f} MB"
 
 
-def write_json(file: Path, results: Sequence[Result], failures: Mapping[str, str], about: str) -> None:
-    """Write the raw results."""
-    content = {"about": about, "failures": dict(failures), "results": [asdict(result) for result in results]}
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 0) -> str:
+    """Return a table in Markdown: the first column and so many last ones are texts, the others numbers."""
+    rule = ["---", *["--:"] * (len(titles) - 1 - texts), *["---"] * texts]
+    lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
+    return "\n".join([lines[0].replace("|  |", "| |"), f"|{'|'.join(rule)}|", *lines[1:]])

@@ -34,7 +34,9 @@ class Service:
 
     def __init__(self, objects: int) -> None:
         """Render the account of so many objects, in each of its states."""
-        self._states = [_Served(state) for state in states(objects)]
+        rendered: dict[int, bytes] = {}
+        moments = states(objects)
+        self._states = [_Served(state, rendered) for state in moments]
         self._current = self._states[0]
         self._cpu_before = 0.0
         self.latency = 0.0
@@ -66,7 +68,6 @@ class Service:
         told = {
             "requests": self.requests,
             "cpu": process_time() - self._cpu_before,
-            "rows": self._current.changed,
             "facts": self._current.facts,
         }
         return msgspec.json.encode(told)
@@ -84,11 +85,10 @@ class Service:
 
 
 class _Served:
-    """One state of the account, ready to be sent."""
+    """One state of the account, ready to be sent; what several states have in common is rendered once."""
 
-    def __init__(self, state: State) -> None:
-        self.changed = state.changed
-        self.lists = {name: Listing(items) for name, items in state.lists.items()}
+    def __init__(self, state: State, rendered: dict[int, bytes]) -> None:
+        self.lists = {name: Listing(items, rendered) for name, items in state.lists.items()}
         self.facts = checks.of_objects(state.lists)
         self.date = format_datetime(state.now.replace(tzinfo=UTC), usegmt=True)
 
@@ -129,13 +129,13 @@ class Control:
         self.base_url = self._address + _PREFIX.removesuffix("/")
 
     def begin(self, state: int, latency: float) -> None:
-        """Serve a state (0: at first, 1: later, 2: edited) with a latency in seconds, and count requests from 0."""
+        """Serve a state (its place in `dataset.states`) with a latency in seconds, and count requests from 0."""
         self._ask(f"begin?state={state}&latency={latency}")
 
     def tell(self) -> dict[str, Any]:
         """Return what the server knows.
 
-        Since the beginning: `requests`, and the server's own `cpu` seconds. Of the state: `rows` to load, and `facts`.
+        Since the beginning: `requests`, and the server's own `cpu` seconds. Of the state: its `facts`.
         """
         return self._ask("tell")
 

@@ -6,7 +6,6 @@ The current folder is the rival's; the measured numbers, or the facts, go to a f
 """
 
 import json
-import resource
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -22,16 +21,10 @@ def main(rival: str, phase: str, base_url: str) -> None:
         result = module.check()
     else:
         job = module.prepare(base_url)
-        cpu, wall = _cpu(), perf_counter()
-        getattr(module, phase)(job)
-        result = {"seconds": perf_counter() - wall, "cpu": _cpu() - cpu}
+        wall = perf_counter()
+        written = getattr(module, phase)(job)
+        result = {"seconds": perf_counter() - wall, "written": written}
     Path(f"{phase}.json").write_text(json.dumps(result), encoding="utf-8")
-
-
-def _cpu() -> float:
-    """Return the CPU seconds, user and system, of this process and of its children that have ended."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 if __name__ == "__main__":

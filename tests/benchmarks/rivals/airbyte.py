@@ -61,21 +61,21 @@ def prepare(base_url: str) -> tuple[airbyte.Source, DuckDBCache]:
     return source, DuckDBCache(db_path=Path(FILE), schema_name="main")
 
 
-def first_load(job: tuple[airbyte.Source, DuckDBCache]) -> None:
+def first_load(job: tuple[airbyte.Source, DuckDBCache]) -> int:
     """Run once."""
     source, cache = job
-    source.read(cache=cache)
+    return int(source.read(cache=cache).processed_records)
 
 
-def increment(job: tuple[airbyte.Source, DuckDBCache]) -> None:
+def increment(job: tuple[airbyte.Source, DuckDBCache]) -> int:
     """Run once more: the same call."""
-    first_load(job)
+    return first_load(job)
 
 
-def rescan(job: tuple[airbyte.Source, DuckDBCache]) -> None:
+def rescan(job: tuple[airbyte.Source, DuckDBCache]) -> int:
     """Run once more without the state: a full refresh."""
     source, cache = job
-    source.read(cache=cache, force_full_refresh=True)
+    return int(source.read(cache=cache, force_full_refresh=True).processed_records)
 
 
 def check() -> checks.Facts:

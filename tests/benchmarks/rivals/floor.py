@@ -108,17 +108,21 @@ def prepare(base_url: str) -> Reader:
     return Reader(base_url)
 
 
-def first_load(reader: Reader) -> None:
+def first_load(reader: Reader) -> int:
     """Load everything."""
+    written = 0
     with duckdb.connect(FILE) as connection:
         for name, table in _tables(reader, [_Range(name, {}) for name in DEFAULT_ENDPOINTS]):
             connection.register("new", table)
             connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS FROM new LIMIT 0")
             connection.execute(f"INSERT INTO {name} FROM new")
+            written += table.num_rows
+    return written
 
 
-def increment(reader: Reader) -> None:
+def increment(reader: Reader) -> int:
     """Load what is new or restarted since the greatest times in the tables."""
+    written = 0
     with duckdb.connect(FILE) as connection:
         ranges = []
         for name, endpoint in DEFAULT_ENDPOINTS.items():
@@ -132,14 +136,16 @@ def increment(reader: Reader) -> None:
             connection.execute(f"DELETE FROM {name} USING new WHERE {name}.id = new.id")  # noqa: S608 - our own names
             connection.execute(f"INSERT INTO {name} FROM new")
             connection.execute("COMMIT")
+            written += table.num_rows
+    return written
 
 
-def rescan(reader: Reader) -> None:
+def rescan(reader: Reader) -> int:
     """Load everything again."""
     with duckdb.connect(FILE) as connection:
         for name in DEFAULT_ENDPOINTS:
             connection.execute(f"DROP TABLE {name}")
-    first_load(reader)
+    return first_load(reader)
 
 
 def check() -> checks.Facts:

@@ -44,7 +44,7 @@ def prepare(base_url: str) -> Job:
     return dlt.pipeline("rest_api", destination="duckdb", dataset_name="toloka_data"), base_url
 
 
-def first_load(job: Job, refresh: TRefreshMode | None = None) -> None:
+def first_load(job: Job, refresh: TRefreshMode | None = None) -> int:
     """Run once."""
     pipeline, base_url = job
     source = rest_api_source(
@@ -58,16 +58,17 @@ def first_load(job: Job, refresh: TRefreshMode | None = None) -> None:
         }
     )
     pipeline.run(source, refresh=refresh)  # type: ignore[arg-type] # dlt's own default is None
+    return checks.rows_of(pipeline)
 
 
-def increment(job: Job) -> None:
+def increment(job: Job) -> int:
     """Run once more: the same call."""
-    first_load(job)
+    return first_load(job)
 
 
-def rescan(job: Job) -> None:
+def rescan(job: Job) -> int:
     """Run once more without the state: a full refresh."""
-    first_load(job, refresh="drop_sources")
+    return first_load(job, refresh="drop_sources")
 
 
 def check() -> checks.Facts:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,7 @@ from tests.benchmarks.rivals.singer_tap import TapToloka
 
 FILE = "singer.duckdb"
 STATE = Path("state.json")
+RECORD = '{"type":"RECORD"'
 
 
 def prepare(base_url: str) -> str:
@@ -26,7 +28,7 @@ def prepare(base_url: str) -> str:
     return base_url
 
 
-def first_load(base_url: str) -> None:
+def first_load(base_url: str) -> int:
     """Run tap and target once, without a state."""
     logging.disable(logging.INFO)
     read_end, write_end = os.pipe()
@@ -35,21 +37,23 @@ def first_load(base_url: str) -> None:
         os.close(read_end)
         os._exit(_run_tap(base_url, write_end))
     os.close(write_end)
-    STATE.write_text(_run_target(read_end), encoding="utf-8")
+    state, written = _run_target(read_end)
+    STATE.write_text(state, encoding="utf-8")
     _, status = os.waitpid(tap, 0)
     if status:
         raise RuntimeError(f"the tap ended with {os.waitstatus_to_exitcode(status)}")
+    return written
 
 
-def increment(base_url: str) -> None:
+def increment(base_url: str) -> int:
     """Run once more, with the state that the target wrote."""
-    first_load(base_url)
+    return first_load(base_url)
 
 
-def rescan(base_url: str) -> None:
+def rescan(base_url: str) -> int:
     """Run once more without the state: a full refresh."""
     STATE.unlink()
-    first_load(base_url)
+    return first_load(base_url)
 
 
 def check() -> checks.Facts:
@@ -71,8 +75,16 @@ def _run_tap(base_url: str, write_end: int) -> int:
     return 0
 
 
-def _run_target(read_end: int) -> str:
-    """Run the target on the pipe; return the last state that it wrote."""
+def _run_target(read_end: int) -> tuple[str, int]:
+    """Run the target on the pipe; return the last state that it wrote, and how many rows."""
+    written = 0
+
+    def counted(messages: Iterable[str]) -> Iterator[str]:
+        nonlocal written
+        for message in messages:
+            written += message.startswith(RECORD)
+            yield message
+
     output, sys.stdout = sys.stdout, io.StringIO()
     try:
         with (
@@ -80,7 +92,7 @@ def _run_target(read_end: int) -> str:
             duckdb.connect(FILE) as connection,
         ):
             config = {"path": FILE, "default_target_schema": "main"}
-            target_duckdb.persist_lines(connection, config, messages)
-        return sys.stdout.getvalue().splitlines()[-1]
+            target_duckdb.persist_lines(connection, config, counted(messages))
+        return sys.stdout.getvalue().splitlines()[-1], written
     finally:
         sys.stdout = output

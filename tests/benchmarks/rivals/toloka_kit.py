@@ -21,8 +21,9 @@ def prepare(base_url: str) -> TolokaClient:
     return TolokaClient("benchmark", url=base_url.removesuffix("/api/v1"))
 
 
-def first_load(client: TolokaClient) -> None:
+def first_load(client: TolokaClient) -> int:
     """Load everything."""
+    written = 0
     with duckdb.connect(FILE) as connection:
         for name, rows in (
             ("projects", _frame(client.get_projects(batch_size=PAGE_SIZE))),
@@ -30,28 +31,31 @@ def first_load(client: TolokaClient) -> None:
         ):
             connection.register("new", rows)
             connection.execute(f"CREATE TABLE {name} AS FROM new")
+            written += len(rows)
+    return written
 
 
-def increment(client: TolokaClient) -> None:
+def increment(client: TolokaClient) -> int:
     """Load what is new or restarted since the greatest times in the tables."""
     with duckdb.connect(FILE) as connection:
         created = _greatest(connection, "projects", "created")
         request = ProjectSearchRequest(created_gt=created)
-        _merge(connection, "projects", _frame(client.get_projects(request, batch_size=PAGE_SIZE)))
+        written = _merge(connection, "projects", _frame(client.get_projects(request, batch_size=PAGE_SIZE)))
         created = _greatest(connection, "trainings", "created")
         started = _greatest(connection, "trainings", "last_started")
         new = TrainingSearchRequest(created_gt=created)
         restarted = TrainingSearchRequest(last_started_gt=started, created_lte=created)
         for lane in (new, restarted):
-            _merge(connection, "trainings", _frame(client.get_trainings(lane, batch_size=PAGE_SIZE)))
+            written += _merge(connection, "trainings", _frame(client.get_trainings(lane, batch_size=PAGE_SIZE)))
+    return written
 
 
-def rescan(client: TolokaClient) -> None:
+def rescan(client: TolokaClient) -> int:
     """Load everything again."""
     with duckdb.connect(FILE) as connection:
         for name in checks.TIMES:
             connection.execute(f"DROP TABLE {name}")
-    first_load(client)
+    return first_load(client)
 
 
 def check() -> checks.Facts:
@@ -72,14 +76,15 @@ def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
-def _merge(connection: duckdb.DuckDBPyConnection, name: str, rows: pd.DataFrame) -> None:
+def _merge(connection: duckdb.DuckDBPyConnection, name: str, rows: pd.DataFrame) -> int:
     if rows.empty:
-        return
+        return 0
     connection.register("new", rows)
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {name} USING new WHERE {name}.id = new.id")  # noqa: S608 - our own names
     connection.execute(f"INSERT INTO {name} BY NAME FROM new")
     connection.execute("COMMIT")
+    return len(rows)
 
 
 def _greatest(connection: duckdb.DuckDBPyConnection, name: str, cursor: str) -> Any:
