@@ -17,7 +17,7 @@ from tests.benchmarks.results import BASE, Results, Summary
 mpl.use("Agg")
 
 _OURS, _OTHERS = "#1f6feb", "#9aa4b2"
-_COLORS = {BASE: _OURS, "floor": "#57606a"}
+_COLORS = dict(zip(ALL, (_OURS, "#57606a", "#d29922", "#2da44e", "#cf222e", "#8250df"), strict=True))
 
 
 def draw(folder: Path) -> None:
@@ -67,7 +67,7 @@ def _growth(file: Path, found: Results) -> None:
         here = [one for one in all_sizes if isinstance(one, Summary)]
         missing = [f"{size:,}: {one}" for size, one in zip(SIZES, all_sizes, strict=True) if isinstance(one, str)]
         label = RIVALS[rival].title + (f" ({'; '.join(missing)})" if missing else "")
-        style = {"marker": "o", "label": label, "color": _COLORS.get(rival)}
+        style = {"marker": "o", "label": label, "color": _COLORS[rival]}
         times.plot([one.objects for one in here], [one.whole for one in here], **style)
         memory.plot([one.objects for one in here], [one.peak_mb for one in here], **style)
     times.set(yscale="log", ylabel="seconds, whole process", title="First load: time")

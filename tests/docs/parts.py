@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tests.api.test_faults import fault_table
 from tests.destinations.kinds import CHECKS, KINDS, LIMITS
+from tests.docs import speed
 from tests.docs.messages import messages
 from toloka_source import ENDPOINTS, errors, toloka
 from toloka_source.bi.list_views import list_views
@@ -227,5 +228,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "destinations": destinations,
     "modules": modules,
     "sessions": sessions,
+    **speed.PARTS,
 }
 """The parts by their names."""
