@@ -48,7 +48,8 @@ def conditions(results: Results) -> str:
     days = list(dict.fromkeys(time[:10] for time in (one["from"], one["until"])))
     commit = f" (commit {one['commit']})" if one["commit"] else ""
     return (
-        f"{' to '.join(days)}{commit}, {one['system']}, {one['cores']} cores, Python {one['python']}, {packages}; "
+        f"{' to '.join(days)}{commit}, {one['system']}, {one['cores']} cores (load {one['greatest_load']:g} at most), "
+        f"Python {one['python']}, {packages}; "
         f"medians of {RUNS} runs, or of as many as a cell says."
     )
 
