@@ -116,6 +116,12 @@ def test_every_file_that_is_named_is_there() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/explanation/speed.md", "docs/explanation/other-tools.md"])
+def test_figures_of_speed_and_memory_are_all_made_from_the_results(page: str) -> None:
+    by_hand = re.sub(r"<!-- begin: speed: .*?<!-- end -->", "", (ROOT / page).read_text(), flags=re.DOTALL)
+    assert re.findall(r"\b\d[\d.,]* (?:s|x|ms|min|MB|GB|seconds|times)\b", by_hand) == []
+
+
 def test_every_variable_of_the_pipelines_is_documented() -> None:
     for page, script in (("airflow", "airflow_dag"), ("dagster", "dagster_definitions")):
         variables = set(re.findall(r'"(TOLOKA_\w+)"', (ROOT / "pipelines" / f"{script}.py").read_text()))
