@@ -73,12 +73,31 @@ def test_who_is_never_refused_never_waits() -> None:
     assert refused == 0
 
 
+@pytest.mark.parametrize("refusals", [1, 3])
+def test_a_refusal_out_of_the_blue_is_soon_forgotten(refusals: int) -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for _ in range(refusals):
+        pace.refused(clock.now + 1)
+        clock.now += 1
+    sent = 0
+    while clock.now < refusals + 4:
+        clock.now += pace.turn()
+        pace.granted()
+        sent += 1
+    assert sent > 500
+
+
 def test_a_pace_is_given_up_when_the_others_are_gone() -> None:
     clock = Clock()
     pace = Pace(clock)
-    pace.refused(0)
+    for _ in range(3):
+        for _ in range(20):
+            pace.granted()
+        pace.refused(clock.now + 1)
+        clock.now += 1
     pace.turn()
-    assert pace.turn() == pytest.approx(0.2)
-    clock.now = 100
+    assert pace.turn() > 0.02
+    clock.now += 200
     pace.turn()
-    assert pace.turn() < 0.01
+    assert pace.turn() < 0.006

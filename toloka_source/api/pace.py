@@ -11,6 +11,9 @@ _SLOWER = 0.85
 _LEAST = 5.0
 """Requests a second that a client goes on with at least."""
 
+_FEW = 10
+"""A client that is refused after fewer requests can't be what is too fast."""
+
 
 class Pace:
     """As fast as one can until the API refuses a request; then as fast as it let one, and by and by faster.
@@ -29,6 +32,8 @@ class Pace:
         self._lock = Lock()
         self._granted: deque[float] = deque()
         self._base: float | None = None
+        self._is_doubling = True
+        self._since = 0
         self._resumed_at = 0.0
         self._next = 0.0
 
@@ -45,6 +50,7 @@ class Pace:
     def granted(self) -> None:
         """Note that a request was granted."""
         with self._lock:
+            self._since += 1
             self._granted.append(self._clock())
             self._forget()
 
@@ -59,14 +65,21 @@ class Pace:
             if now < self._resumed_at:
                 return  # one that was on its way already
             self._forget()
-            rate = len(self._granted) if self._base is None else self._rate(now)
+            rate = len(self._granted) if self._is_doubling else self._rate(now)
+            self._is_doubling &= self._base is None or self._since < _FEW
             self._base = max(rate * _SLOWER, _LEAST)
-            self._resumed_at = resume_at
+            self._resumed_at, self._since = resume_at, 0
 
     def _rate(self, now: float) -> float:
-        """Return the requests a second: hardly more soon after a refusal, many more long after it."""
-        seconds = max(now - self._resumed_at, 0.0)
-        return (self._base or 0.0) + 0.1 * seconds + 0.01 * seconds**2
+        """Return the requests a second.
+
+        At first what is possible is looked for, by twice as many each half a second. Later there are hardly more soon
+        after a refusal, and many more long after it, when others have ended.
+        """
+        base, seconds = self._base or 0.0, max(now - self._resumed_at, 0.0)
+        if self._is_doubling:
+            return float(base * 4 ** min(seconds, 10.0))
+        return float(base + 0.05 * seconds + 0.005 * seconds**2)
 
     def _forget(self) -> None:
         while self._granted and self._granted[0] <= self._clock() - 1:
