@@ -130,6 +130,7 @@ def test_what_no_cluster_can_do(
     assert TOKEN not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_cluster_without_workers(scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "_WORKERS_SECONDS", 1)
     with pytest.raises(ConfigurationError, match=f"scheduler = '{scheduler}': has no workers"):
