@@ -105,7 +105,14 @@ def test_a_host_that_others_can_reach() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["--projects", "-1"], ["--trainings", "few"], ["--port", "http"], ["--activity", "0"], ["--unknown"]],
+    [
+        ["--projects", "-1"],
+        ["--trainings", "few"],
+        ["--port", "http"],
+        ["--activity", "0"],
+        ["--rate-limit", "0"],
+        ["--unknown"],
+    ],
 )
 def test_bad_arguments(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

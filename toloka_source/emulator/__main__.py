@@ -42,7 +42,7 @@ def emulator_options() -> ArgumentParser:
     add("--latency", type=_count, default=0, metavar="MS", help="wait before each answer")
     add(
         "--rate-limit",
-        type=int,
+        type=_positive,
         metavar="N",
         help="requests a second that are let in; the API's own is 300",
     )
@@ -108,6 +108,12 @@ def _introduce(emulator: "Emulator", token: str) -> None:
 
 def _count(text: str) -> int:
     if (count := int(text)) >= 0:
+        return count
+    raise ValueError
+
+
+def _positive(text: str) -> int:
+    if (count := int(text)) > 0:
         return count
     raise ValueError
 
