@@ -566,6 +566,17 @@ def test_a_quota_says_when_to_come_back(api: Emulator, fault: dict[str, str]) ->
     assert f"come back at {error.retry_at:%Y-%m-%d %H:%M:%S} UTC" in str(error)
 
 
+def test_who_was_refused_goes_on_at_a_pace(api: Emulator) -> None:
+    api.fail(Fault.status(429))
+    times: list[float] = []
+    api.before_request = lambda _number, _resource: times.append(time.monotonic())
+    with Client(api.base_url, "secret") as client:
+        for _ in range(3):
+            client.get_page("projects", {})
+    _refused, *granted = times
+    assert granted[-1] - granted[0] > 0.05  # at five a second, and soon faster
+
+
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("asked", ["301", "86400", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_a_wait_beyond_the_budget_is_refused_at_once(api: Emulator, waits: Waits, status: int, asked: str) -> None:

@@ -24,8 +24,6 @@ from pebble import ProcessExpired, ProcessPool
 from toloka_source import unknown_settings
 from toloka_source.errors import ConfigurationError, KilledError, TolokaError
 
-log = logging.getLogger(__name__)
-
 Submit = Callable[..., "Future[Any]"]
 """Has a function called with arguments in another process."""
 
