@@ -95,7 +95,7 @@ def airflow(session: nox.Session) -> None:
     _install(session, COMPILED, "--extra", "airflow")
     # by their names: mypy leaves the folder out, see pyproject.toml
     session.run("mypy", "pipelines/airflow_dag.py", *map(str, Path("tests/airflow").glob("*.py")))
-    session.run("pytest", "tests/airflow", *session.posargs)
+    session.run("pytest", *AT_ONCE, "tests/airflow", *session.posargs)
 
 
 @nox.session(tags=["all"])
@@ -103,7 +103,7 @@ def dagster(session: nox.Session) -> None:
     """Run the assets in Dagster, in this process."""
     _install(session, COMPILED, "--extra", "dagster")
     session.run("mypy", "pipelines/dagster_definitions.py", *map(str, Path("tests/dagster").glob("*.py")))
-    session.run("pytest", "tests/dagster", *session.posargs)
+    session.run("pytest", *AT_ONCE, "tests/dagster", *session.posargs)
 
 
 @nox.session(tags=["all"])
@@ -153,7 +153,8 @@ def superset(session: nox.Session) -> None:
     """Show warehouses in a real Superset, and compare every figure with the account."""
     _install(session, COMPILED, "--group", "browser")
     _debian(session, *CHROMIUM)
-    session.run("pytest", "tests/superset", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
+    at_once = ("-n", "2", "--dist", "loadgroup")  # see the tests' conftest.py
+    session.run("pytest", *at_once, "tests/superset", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
 
 
 @nox.session(tags=["all"])

@@ -23,6 +23,8 @@ from toloka_source.loading.lock import locked
 
 FILE = Path("toloka.duckdb")
 LOADS = amount(quick=3, full=20, long=100)
+HEADER = 3 * 4096
+"""How many bytes DuckDB's own header and those of its two latest states take."""
 
 READ = """
 import duckdb, json, select, sys
@@ -84,9 +86,9 @@ def other_program(statement: str, end: str = "") -> None:
 KILL = "os.kill(os.getpid(), 9)"
 
 
-def asked(query: str) -> Any:
+def asked(query: str, file: Path = FILE) -> Any:
     """Return the only value of a query."""
-    with duckdb.connect(FILE, read_only=True) as connection:
+    with duckdb.connect(file, read_only=True) as connection:
         found = connection.execute(query).fetchone()
     assert found
     return found[0]
@@ -127,6 +129,30 @@ def test_readers_that_stay_and_readers_that_come_and_go(filled: Warehouse) -> No
     assert_tables_equal_account(filled)
     assert asked("SELECT answer FROM others") == 42
     assert left() == {"toloka.duckdb", "dlt"}
+
+
+def test_a_file_that_is_replaced_while_it_is_opened(filled: Warehouse) -> None:
+    """DuckDB reads the header of a file, closes it, and opens it once more for the rest: that can be the new one."""
+    query = "SELECT list(p ORDER BY id) FROM toloka_data.projects p"
+    for _ in range(amount(quick=3, full=8, long=50)):
+        before, header = asked(query), FILE.read_bytes()[:HEADER]
+        happen(filled.api.account)
+        filled.load()
+        mixed = Path("mixed.duckdb")
+        mixed.write_bytes(header + FILE.read_bytes()[HEADER:])
+        assert asked(query, mixed) == before
+        assert asked(query) != before
+
+
+def test_small_groups_of_rows_are_put_together_one_by_one(filled: Warehouse) -> None:
+    rows = "INSERT INTO toloka_data.trainings (id) SELECT concat({}, 'x', range) FROM range(50_000)"
+    for number in range(9):
+        other_program(f"SET GLOBAL max_vacuum_tasks = 0; {rows.format(number)}")
+    groups = "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('toloka_data.trainings')"
+    assert asked(groups) >= 9
+    happen(filled.api.account)
+    filled.load()
+    assert asked(groups) >= 7  # all at once there would be 4
 
 
 def test_a_load_that_brings_nothing_leaves_the_file_alone(filled: Warehouse) -> None:

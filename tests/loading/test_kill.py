@@ -21,8 +21,8 @@ from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 SERVER = Path(__file__).with_name("killed.py")
-MOMENTS = range(amount(quick=3, full=60, long=500))
-STEPS = amount(quick=4, full=40, long=400)
+MOMENTS = range(amount(quick=3, full=20, long=500))
+STEPS = amount(quick=4, full=16, long=400)
 KILLED = -9
 
 SHARES = [number / STEPS for number in range(STEPS)]

@@ -5,7 +5,7 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -340,10 +340,12 @@ def start(filled: Warehouse) -> Iterator[Start]:
     """Return a function that starts the command in a process of its own."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*before: str, folder: Path | None = None, **variables: str) -> "subprocess.Popen[str]":
+    def begin(
+        *before: str, after: Sequence[str] = (), folder: Path | None = None, **variables: str
+    ) -> "subprocess.Popen[str]":
         configured = {"SOURCES__TOLOKA__TOKEN": "secret", "SOURCES__TOLOKA__BASE_URL": filled.api.base_url}
         process = subprocess.Popen(
-            [sys.executable, *before, str(SCRIPT), "--progress", "off"],
+            [sys.executable, *before, str(SCRIPT), "--progress", "off", *after],
             env={**os.environ, **configured, **variables},
             cwd=folder,
             stdin=subprocess.PIPE,
@@ -377,7 +379,7 @@ def test_a_second_run_while_the_first_one_loads(
     first = start("-c", HOLDER)
     assert first.stdout
     assert first.stdout.readline() == "held\n"
-    second = start(DLT_DATA_DIR=str(own_folder / folder))
+    second = start(after=["--lock-timeout", "5"], DLT_DATA_DIR=str(own_folder / folder))
     out, err = second.communicate()
     *before, line = bare(err).splitlines()
     assert (second.returncode, out) == (1, "")

@@ -27,7 +27,7 @@ from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.tables import full_scans
 
-HISTORIES = amount(quick=10, full=200, long=5_000)
+HISTORIES = amount(quick=10, full=60, long=5_000)
 START = datetime(2025, 2, 27, 23, 59, 59, 999_000, UTC)
 LAG = full_scans.LAG.total_seconds()
 

@@ -94,15 +94,18 @@ def load(
         with locked(folder, busy), beside.opened():
             recover(pipeline, source.schema.name)
             beside.publish()
-            take_state(pipeline, source.schema.name)
             refresh = refresh or pipeline.refresh
-            is_first = not refresh and is_first_load(pipeline, source)
+            with beside.kept_open():
+                take_state(pipeline, source.schema.name)
+                is_first = not refresh and is_first_load(pipeline, source)
+                lost = [] if refresh or is_first else _lost_resources(pipeline, source)
+            beside.keeps_open = not is_first
             with quiet_package_warnings(), file_by_file(pipeline) if is_first else nullcontext():
                 noted = failures_noted(pipeline, names, started, beside) if views else nullcontext()
                 # a refresh would drop the table of a list that can't be read
                 with noted, nullcontext() if refresh else others_loaded(names):
                     reports, info = (
-                        _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, beside)
+                        _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, lost, beside)
                     )
                 if views:
                     with beside.writing():
@@ -127,8 +130,9 @@ def _checked(pipeline: dlt.Pipeline, source: DltSource | DltResource) -> DltSour
     return source
 
 
-def _load(pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, beside: BesideReaders) -> _Loaded:
-    lost = [] if refresh else _lost_resources(pipeline, source)
+def _load(
+    pipeline: dlt.Pipeline, source: DltSource, refresh: TRefreshMode | None, lost: Sequence[str], beside: BesideReaders
+) -> _Loaded:
     if lost:
         # not by dlt's refresh, which drops all tables of a resource: what they note of the past can't be read again
         log.warning("tables of %s are gone from the destination: everything is loaded again", ", ".join(lost))
