@@ -37,7 +37,7 @@ class AccountCheck:
         """
         if not {"owner__id", "owner__myself"} <= {*rows.column_names}:
             return
-        own = rows.filter(rows["owner__myself"])["owner__id"].drop_null()
+        own = rows["owner__id"].filter(rows["owner__myself"]).drop_null()
         if not len(own):
             return
         self._found = str(own[0])

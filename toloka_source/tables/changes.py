@@ -95,6 +95,6 @@ class Changes:
 
     def _count(self, ids: pa.ChunkedArray, known: KnownRows) -> None:
         # looked up in the few ids, as a table of a million takes 50 MB for the other way round
-        there = pc.sum(pc.is_in(known.ids, ids)).as_py() or 0
+        there = pc.sum(pc.is_in(known.ids, ids)).as_py() if len(known.ids) else 0
         self._changed += there
         self._new += len(ids) - there
