@@ -213,8 +213,8 @@ class BesideReaders:
 
     def _end(self) -> None:
         self._copied = ()
-        self._opened.close()
-        self._held.close()
+        with self._held:
+            self._opened.close()
 
 
 def _turn(pipeline: dlt.Pipeline) -> Path | None:
