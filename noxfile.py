@@ -153,8 +153,7 @@ def superset(session: nox.Session) -> None:
     """Show warehouses in a real Superset, and compare every figure with the account."""
     _install(session, COMPILED, "--group", "browser")
     _debian(session, *CHROMIUM)
-    at_once = ("-n", "2", "--dist", "loadgroup")  # see the tests' conftest.py
-    session.run("pytest", *at_once, "tests/superset", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
+    session.run("pytest", "tests/superset", *session.posargs, env={"TOLOKA_SUPERSET": _superset(session)})
 
 
 @nox.session(tags=["all"])
