@@ -138,9 +138,11 @@ def test_what_it_says_to_type_next_shows_the_views_of_postgresql(
 def test_an_idle_run_asks_little_and_imports_what_it_needs(configured: Emulator, own_folder: Path) -> None:
     configured.account.create_project(created="2026-01-01T00:00:00")
     look = """
-import sys
+import gc, sys
 from toloka_source.cli import main
 print(main(["load", "--progress", "off"]), *sorted(sys.modules), file=open("modules", "w"))
+assert gc.isenabled()
+assert gc.get_freeze_count() > 10_000  # what was imported is no garbage
 """
     for _ in range(2):  # the emulator's clock stands still
         configured.clear_requests()

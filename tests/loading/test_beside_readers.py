@@ -149,10 +149,10 @@ def test_small_groups_of_rows_are_put_together_one_by_one(filled: Warehouse) -> 
     for number in range(9):
         other_program(f"SET GLOBAL max_vacuum_tasks = 0; {rows.format(number)}")
     groups = "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('toloka_data.trainings')"
-    assert asked(groups) >= 9
+    assert asked(groups) == 10
     happen(filled.api.account)
     filled.load()
-    assert asked(groups) >= 7  # all at once there would be 4
+    assert asked(groups) == 9  # all at once they would be 4
 
 
 def test_a_load_that_brings_nothing_leaves_the_file_alone(filled: Warehouse) -> None:
