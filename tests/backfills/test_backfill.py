@@ -102,11 +102,11 @@ def test_no_window_is_begun_when_all_would_fail(
 
 
 def kill_workers(times: int, done: Event, year: Emulator) -> None:
-    """Kill whichever process asks the API."""
+    """Kill whichever process asks for projects."""
     killed: set[int | None] = set()
     while len(killed) < times and not done.wait(0.02):
         for process in active_children():
-            if process.pid not in killed and year.requests:
+            if process.pid not in killed and any(request.resource == "projects" for request in year.requests):
                 os.kill(process.pid or 0, signal.SIGKILL)
                 killed.add(process.pid)
                 year.clear_requests()

@@ -177,6 +177,31 @@ def test_a_back_fill_whose_workers_only_start(configured: Emulator) -> None:
     assert configured.requests == []
 
 
+def test_a_back_fill_in_the_middle_of_starting_a_worker(configured: Emulator) -> None:
+    command = """
+import os, signal, sys, time
+from multiprocessing import util
+from toloka_source.cli import main
+
+spawn = util.spawnv_passfds
+
+def interrupted(path, words, files):
+    child = spawn(path, words, files)
+    if "spawn_main" in str(words):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+    return child
+
+util.spawnv_passfds = interrupted
+sys.exit(main(sys.argv[1:]))
+"""
+    run = subprocess.run([sys.executable, "-c", command, *BACKFILL], capture_output=True, text=True, check=False)
+    *_, last = bare(run.stderr).splitlines()
+    assert (run.returncode, last) == (130, "error: interrupted; the windows above are loaded")
+    assert "Traceback" not in run.stderr
+    assert configured.requests == []
+
+
 @pytest.mark.slow
 def test_a_command_that_shall_ignore_ctrl_c_does(configured: Emulator) -> None:
     ignored = (

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process, resource_tracker
@@ -39,9 +39,16 @@ def processes() -> Iterator[Submit]:
     """Run functions in processes of this machine, as many as are to run at once; at the end they are told to end."""
     pools: dict[ProcessPool, Future[Any]] = {}  # of one process each, so that one that is killed breaks no other
 
+    def begin() -> ProcessPool:
+        pool = ProcessPool(1, initializer=_begin, context=get_context("spawn"))
+        pools[pool] = Future()
+        with ThreadPoolExecutor(1) as starter:  # where no signal raises an error: half a process would fail, and say so
+            starter.submit(_start, pool).result()
+        return pool
+
     def submit(function: Callable[..., Any], *arguments: object) -> "Future[Any]":
         idle = (pool for pool, last in pools.items() if last.done() and pool.active)
-        pool = next(idle, None) or _pool()
+        pool = next(idle, None) or begin()
         pools[pool] = future = pool.schedule(function, arguments)
         return future
 
@@ -54,16 +61,11 @@ def processes() -> Iterator[Submit]:
             pool.join()
 
 
-def _pool() -> ProcessPool:
-    pool = ProcessPool(1, initializer=_begin, context=get_context("spawn"))
+def _start(pool: ProcessPool) -> None:
     # Ctrl-C is ours alone, also before the process gets to say so itself
     resource_tracker.ensure_running()  # else it would be started in between, and let Ctrl-C through
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        pool.active  # noqa: B018 - starts it
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return pool
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    pool.active  # noqa: B018 - starts it
 
 
 @contextmanager
