@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import dlt
@@ -51,19 +50,12 @@ def sqlite_catalog(pipeline: dlt.Pipeline) -> Path | None:
     return Path(credentials.catalog.database) if credentials.catalog.drivername == "sqlite" else None
 
 
-def opening(
-    pipeline: dlt.Pipeline,
-    *,
-    file: Path | None = None,
-    read_only: bool = False,
-    settings: Mapping[str, object] = MappingProxyType({}),
-) -> AnyDestination:
+def opening(pipeline: dlt.Pipeline, *, file: Path | None = None, read_only: bool = False) -> AnyDestination:
     """Return the destination of a pipeline into DuckDB, except that it opens another file, or opens it only to read.
 
-    Settings of DuckDB are for where there are none yet. Whatever asks for its name (dlt's reports, the digest of the
-    place) is told the one of the given destination.
+    Whatever asks for its name (dlt's reports, the digest of the place) is told the one of the given destination.
     """
-    credentials = duckdb_credentials(pipeline, settings)
+    credentials = duckdb_credentials(pipeline, {})
     credentials.read_only = read_only
     if file is not None:
         name = str(file)

@@ -144,17 +144,6 @@ def test_a_file_that_is_replaced_while_it_is_opened(filled: Warehouse) -> None:
         assert asked(query) != before
 
 
-def test_small_groups_of_rows_are_put_together_one_by_one(filled: Warehouse) -> None:
-    rows = "INSERT INTO toloka_data.trainings (id) SELECT concat({}, 'x', range) FROM range(50_000)"
-    for number in range(9):
-        other_program(f"SET GLOBAL max_vacuum_tasks = 0; {rows.format(number)}")
-    groups = "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('toloka_data.trainings')"
-    assert asked(groups) == 10
-    happen(filled.api.account)
-    filled.load()
-    assert asked(groups) == 9  # all at once they would be 4
-
-
 def test_a_load_that_brings_nothing_leaves_the_file_alone(filled: Warehouse) -> None:
     filled.views = False
     filled.load()

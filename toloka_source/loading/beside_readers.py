@@ -6,11 +6,10 @@ Readers neither wait nor fail, other writers are kept off meanwhile, and a kill 
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
-from types import MappingProxyType
 
 import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
@@ -26,9 +25,6 @@ from toloka_source.loading.lock import locked
 
 _TURNS: defaultdict[Path, RLock] = defaultdict(RLock)
 """DuckDB opens a file once in a process, by one configuration: threads that load into the same one take turns."""
-
-_SETTINGS: Mapping[str, object] = MappingProxyType({"max_vacuum_tasks": 1})
-"""DuckDB puts small groups of rows together when it writes a table. All at once take 1.8 GB of a million, one 0.6."""
 
 
 class BesideReaders:
@@ -119,7 +115,7 @@ class BesideReaders:
         try:
             if self.is_copying:
                 self._begin()
-                self._pipeline.destination = opening(self._pipeline, file=self._copy, settings=_SETTINGS)
+                self._pipeline.destination = opening(self._pipeline, file=self._copy)
                 if self.keeps_open:
                     self._opened.enter_context(self.kept_open())
                 yield
