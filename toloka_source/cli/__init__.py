@@ -72,18 +72,18 @@ def _run(options: Namespace, called_as: Sequence[str]) -> int:
         return _imported("emulator")(options)  # stops by itself
     is_quiet = options.progress == "off" and options.log_format == "auto"
     level = logging.WARNING if is_quiet or log_format(options).kind == "plain" else logging.INFO
-    with (
-        written_as(log_format(options), level),
-        Interruption(f"interrupted{_KEPT[options.command]}") as interruption,
-        _umask(options),
-    ):
-        try:
-            code = _imported(options.command)(options)
-        except KeyboardInterrupt:
-            return interruption.end()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
-            return interruption.end() if interruption.has_come else failed(error, options)
-        return interruption.end() if interruption.has_come else code
+    interruption = Interruption(f"interrupted{_KEPT[options.command]}")
+    try:
+        with written_as(log_format(options), level), interruption, _umask(options):
+            try:
+                code = _imported(options.command)(options)
+            except KeyboardInterrupt:
+                return interruption.end()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
+                return interruption.end() if interruption.has_come else failed(error, options)
+            return interruption.end() if interruption.has_come else code
+    except KeyboardInterrupt:  # one that comes as all is done
+        return interruption.end()
 
 
 @contextmanager
