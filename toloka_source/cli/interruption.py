@@ -68,6 +68,8 @@ class Interruption:
             before = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""
             with suppress(OSError):
                 os.write(2, f"{before}{current().line('error', self._text)}\n".encode())
+        if self._number and current_thread() is main_thread():
+            os._exit(128 + self._number)  # a library that ran Python when it came would have it end by the signal
         return 128 + (self._number or signal.SIGINT)
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:
