@@ -25,6 +25,7 @@ from toloka_source.cli.interruption import Interruption
 from toloka_source.cli.next_step import command_words, script_words
 from toloka_source.cli.options import command_parser, log_format, script_parser
 from toloka_source.log_lines import written_as
+from toloka_source.memory import share_freed_memory
 
 _FOR_OWNER = 0o077
 """What is loaded holds texts that only the requester sees."""
@@ -70,6 +71,7 @@ def _run(options: Namespace, called_as: Sequence[str]) -> int:
     options.called_as = called_as
     if options.command == "emulator":
         return _imported("emulator")(options)  # stops by itself
+    share_freed_memory()
     is_quiet = options.progress == "off" and options.log_format == "auto"
     level = logging.WARNING if is_quiet or log_format(options).kind == "plain" else logging.INFO
     interruption = Interruption(f"interrupted{_KEPT[options.command]}")

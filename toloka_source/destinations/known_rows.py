@@ -71,7 +71,7 @@ def known_rows(table: str, ids: Sequence[str] | None = None, *, newest: bool = F
     rows = rows_at(table, pa.schema(columns), _ID.name, ids)
     if rows is None:
         return None
-    if newest:
+    if newest and rows.num_rows:
         last = rows.sort_by(_LOAD_ID.name).group_by(_ID.name, use_threads=False)
         rows = last.aggregate([(schemas.HASH.name, "last")]).rename_columns([_ID.name, schemas.HASH.name])
     return KnownRows.of(rows)
@@ -99,7 +99,7 @@ def open_rows(
         newest: Whether the table keeps what a row was before it had an end.
     """
     rows = rows_at(table, columns, by, among, without="" if newest else end)
-    if rows is None or not newest:
+    if rows is None or not newest or not rows.num_rows:
         return rows
     ended = rows.filter(pc.is_valid(rows[end])).select(key)
     return rows.filter(pc.is_null(rows[end])).join(ended, list(key), join_type="left anti").select(columns.names)

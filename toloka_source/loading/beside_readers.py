@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
@@ -67,6 +68,7 @@ class BesideReaders:
         """
         self._copied: tuple[object, ...] = ()
         self._opened, self._held = ExitStack(), ExitStack()
+        self._connection: Any = None
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -117,7 +119,9 @@ class BesideReaders:
                 self._begin()
                 self._pipeline.destination = opening(self._pipeline, file=self._copy)
                 if self.keeps_open:
-                    self._opened.enter_context(self.kept_open())
+                    client: Any = self._pipeline.destination_client()
+                    self._opened.enter_context(client)
+                    self._connection = client.sql_client.native_connection
                 yield
             else:
                 with locked(self._turn, timeout=self._turn_timeout):
@@ -190,6 +194,8 @@ class BesideReaders:
             DestinationError: It can't be.
         """
         if self._copied:
+            if self._connection:
+                duckdb_file.write_tables(self._connection)
             self._opened.close()
             duckdb_file.checkpoint(self._copy)
             if duckdb_file.state_of(self._path) != self._copied:
@@ -208,7 +214,7 @@ class BesideReaders:
         self._end()
 
     def _end(self) -> None:
-        self._copied = ()
+        self._copied, self._connection = (), None
         with self._held:
             self._opened.close()
 
