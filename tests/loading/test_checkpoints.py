@@ -107,6 +107,22 @@ def on_a_small_machine(connect: Callable[..., duckdb.DuckDBPyConnection]) -> Cal
     return lambda path, config=None: connect(path, config={**(config or {}), "memory_limit": "25MB"})
 
 
+def test_a_load_writes_in_little_memory(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[str] = []
+
+    def noting(connection: duckdb.DuckDBPyConnection) -> None:
+        write(connection)
+        limits.append(connection.sql("SELECT current_setting('memory_limit')").fetchall()[0][0])
+
+    write = duckdb_file.write_tables
+    monkeypatch.setattr(duckdb_file, "write_tables", noting)
+    fill(warehouse.api.account, projects=30, trainings=20)
+    warehouse.load()
+    happen(warehouse.api.account)
+    warehouse.load()
+    assert limits == ["476.8 MiB"]  # the first load writes file by file
+
+
 @pytest.mark.parametrize("memory", ["1B", "3MB"])
 def test_a_load_whose_tables_need_more_memory(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, memory: str
