@@ -49,7 +49,7 @@ def processes() -> Iterator[Submit]:
     def submit(function: Callable[..., Any], *arguments: object) -> "Future[Any]":
         idle = (pool for pool, last in pools.items() if last.done() and pool.active)
         pool = next(idle, None) or begin()
-        pools[pool] = future = pool.schedule(function, arguments)
+        pools[pool] = future = pool.schedule(_clean_up_at_sigterm, (function, *arguments))
         return future
 
     try:
@@ -116,9 +116,20 @@ def answer(future: "Future[Any]") -> Any:  # noqa: ANN401 - the function's
 
 def _begin() -> None:
     """Make this process, which loads windows, end as it should."""
-    signal.signal(signal.SIGTERM, _clean_up_and_end)  # Ctrl-C is the parent's, who ends us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ctrl-C is the parent's, who ends us
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.getLogger(unknown_settings.__name__).disabled = True  # the parent has warned of them
+
+
+def _clean_up_at_sigterm(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - the function's
+    """Call a function, which SIGTERM ends by an error; when none runs, it ends the process, also while Python ends."""
+    signal.signal(signal.SIGTERM, _clean_up_and_end)
+    try:
+        return function(*arguments)
+    except SystemExit:
+        os._exit(1)  # it is cleaned up; threads that wait for the API would keep the process
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _clean_up_and_end(number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,6 @@
 """Windows loaded by workers: which is begun when, which again, and what becomes of those that fail."""
 
 import logging
-import os
 import pickle
 import traceback
 from collections import deque
@@ -116,8 +115,6 @@ def _work(
         try:
             with own_signals(), written_as(with_window(log_format, window_name(window)), logging.WARNING):
                 return load_window(window, destination, dataset, resources, **arguments), ""
-        except SystemExit:
-            os._exit(1)  # it is cleaned up; threads that wait for the API would keep the process
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets it
             name = known_destination(destination).destination_name
             return _portable(error, name), hide("".join(traceback.format_exception(error)))
