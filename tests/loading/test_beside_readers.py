@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,21 @@ def test_another_load_into_the_same_file_is_waited_for(filled: Warehouse) -> Non
         load(filled.pipeline, filled.source(), lock_timeout=0.2)
     filled.load()
     assert_tables_equal_account(filled)
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(warehouse: Warehouse) -> None:
+    fill(warehouse.api.account, projects=30, trainings=20)
+    with ThreadPoolExecutor() as pool:
+        with locked(FILE):
+            with pytest.raises(errors.DestinationLockedError, match="another process still loads into"):
+                load(warehouse.pipeline, warehouse.source(), lock_timeout=0.2)
+            loaded = pool.submit(load, warehouse.pipeline, warehouse.source())
+            wait([loaded], timeout=2)
+            assert not loaded.done()
+            duckdb.connect(FILE).close()
+        loaded.result()
+    assert_tables_equal_account(warehouse)
+    assert left() == {"toloka.duckdb", "dlt"}
 
 
 @pytest.mark.slow

@@ -150,13 +150,16 @@ class BesideReaders:
 
     def _make_ready(self) -> None:
         """Remove what a kill has left, and make the file if there is none."""
-        if self._folder.exists() or Path(f"{self._path}.lock").exists() or not self._path.exists():
-            with suppress(BusyError), locked(self._path, "it is loaded into"):
-                self._empty_folder()
+        if not self._path.exists():
+            with self._held:
+                self._take_turn()  # another process may be making it
                 if not self._path.exists():
+                    self._empty_folder()
                     duckdb_file.create(self._copy)
                     self._copy.replace(self._path)
-                shutil.rmtree(self._folder)
+        elif self._folder.exists() or Path(f"{self._path}.lock").exists():
+            with suppress(BusyError), locked(self._path, "it is loaded into"):
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def _begin(self) -> None:
         """Make the copy, unless there is one, and keep the packages that go into it."""
@@ -177,9 +180,11 @@ class BesideReaders:
     def _take_turn(self) -> None:
         try:
             self._held.enter_context(locked(self._path, timeout=self._turn_timeout))
-        except BusyError:
-            process = self._process.read_text(encoding="ascii") if self._process.exists() else "unknown"
-            said = f"process {process} loads into {self._path}: wait until it ends, then run again"
+        except BusyError as error:
+            said = str(error)
+            if self._process.exists():
+                process = self._process.read_text(encoding="ascii")
+                said = f"process {process} loads into {self._path}: wait until it ends, then run again"
             raise DestinationLockedError(said) from None
         self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
 
