@@ -1,7 +1,7 @@
 """How much the tests try.
 
 A run that takes minutes leaves out those marked `slow`, and tries few examples of the others. `TOLOKA_AMOUNT=full` is
-what `scripts/test --all` tries, and `long` takes hours.
+what `scripts/test --all` tries, and `long`, which takes a night, tries every combination and thousands of examples.
 """
 
 import os
@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-_AMOUNT = ("quick", "full", "long").index(os.environ.get("TOLOKA_AMOUNT", "quick"))
+_AMOUNTS = ("quick", "full", "long")
+_AMOUNT = _AMOUNTS.index(os.environ.get("TOLOKA_AMOUNT", _AMOUNTS[0]))
 
 
 def amount(quick: int, full: int, long: int) -> int:
@@ -19,18 +20,24 @@ def amount(quick: int, full: int, long: int) -> int:
     return (quick, full, long)[_AMOUNT]
 
 
+def is_long() -> bool:
+    """Tell whether every combination is to be tried."""
+    return _AMOUNTS[_AMOUNT] == "long"
+
+
 def each_once(cases: Iterable[Any], *others: Iterable[Any], slow: Iterable[Any] = ()) -> list[Any]:
-    """Return parameters: each case with each choice of the others, of which all but one are slow, in turn.
+    """Return parameters: each case with one choice of the others, which take turns; with each choice in `long`.
 
     Args:
         cases: What each run tries.
         others: What it is combined with.
-        slow: Further cases, slow with any choice.
+        slow: Further cases, which are slow with any choice.
     """
     choices = list(product(*others))
-    quick = [
-        pytest.param(case, *choice, marks=() if at == number % len(choices) else pytest.mark.slow)
-        for number, case in enumerate(cases)
+    marked = [(case, ()) for case in cases] + [(case, pytest.mark.slow) for case in slow]
+    return [
+        pytest.param(case, *choice, marks=marks)
+        for number, (case, marks) in enumerate(marked)
         for at, choice in enumerate(choices)
+        if is_long() or at == number % len(choices)
     ]
-    return quick + [pytest.param(case, *choice, marks=pytest.mark.slow) for case in slow for choice in choices]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,8 +22,8 @@ from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 SERVER = Path(__file__).with_name("killed.py")
-MOMENTS = range(amount(quick=3, full=20, long=500))
-STEPS = amount(quick=4, full=16, long=400)
+MOMENTS = range(amount(quick=3, full=8, long=500))
+STEPS = amount(quick=4, full=8, long=400)
 KILLED = -9
 
 SHARES = [number / STEPS for number in range(STEPS)]
@@ -34,11 +35,7 @@ FIRST_SHARES = SHARES[::2]
 IDLE_SHARES = SHARES[::2]
 """The same of a run that finds nothing new."""
 
-HEALING = [
-    pytest.param(left, step, marks=() if (left, step) in {(0.55, 3), (0.85, 8)} else pytest.mark.slow)
-    for left in (0.4, 0.55, 0.7, 0.85)
-    for step in (0, 1, 2, 3, 5, 8, 13, 21)
-]
+HEALING = list(product((0.4, 0.55, 0.7, 0.85), (0, 1, 2, 3, 5, 8, 13, 21)))[:: amount(quick=11, full=5, long=1)]
 """What part of a first run was done when it was killed, and how many steps the run after it does until it is, too."""
 
 

@@ -27,7 +27,10 @@ from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.tables import full_scans
 
-HISTORIES = amount(quick=10, full=60, long=5_000)
+HISTORIES = amount(quick=10, full=40, long=5_000)
+PARTS = amount(quick=1, full=4, long=50)
+"""How many tests share the histories, so that they run side by side."""
+
 START = datetime(2025, 2, 27, 23, 59, 59, 999_000, UTC)
 LAG = full_scans.LAG.total_seconds()
 
@@ -246,15 +249,16 @@ def no_waste(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("small_pages", "no_waste")
+@pytest.mark.parametrize("_part", range(PARTS))
 @pytest.mark.slow
 def test_no_history_loses_or_doubles_anything(
-    fast_file: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+    fast_file: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, _part: int
 ) -> None:
     monkeypatch.setattr(History, "connection", fast_file, raising=False)
     run_state_machine_as_test(
         History,
         settings=settings(
-            max_examples=HISTORIES,
+            max_examples=HISTORIES // PARTS,
             stateful_step_count=3 if HISTORIES <= 200 else 8,
             deadline=None,
             print_blob=True,
