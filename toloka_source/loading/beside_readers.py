@@ -6,8 +6,8 @@ Readers neither wait nor fail, other writers are kept off meanwhile, and a kill 
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -66,6 +66,8 @@ class BesideReaders:
         A reader opens the file once for its header and once more for the rest. Where the tables were written once, the
         rest still has all that the header of the file before speaks of.
         """
+        self.before_load: Callable[[], None] = lambda: None
+        """Called by the load step when nobody else can load into the same place any more."""
         self._copied: tuple[object, ...] = ()
         self._opened, self._held = ExitStack(), ExitStack()
         self._connection: Any = None
@@ -133,9 +135,12 @@ class BesideReaders:
             self._is_writing = False
             self._pipeline.destination = reading
 
-    def _loading(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
         # an idle run has nothing to load, and needs no copy
-        return self.writing() if self._pipeline.list_normalized_load_packages() else nullcontext()
+        with self.writing() if self._pipeline.list_normalized_load_packages() else nullcontext():
+            self.before_load()
+            yield
 
     def _is_free_to_copy(self) -> bool:
         """Wait until the file can be read, or written where it can't be copied; make it if there is none."""
@@ -182,7 +187,7 @@ class BesideReaders:
             self._held.enter_context(locked(self._path, timeout=self._turn_timeout))
         except BusyError as error:
             said = str(error)
-            if self._process.exists():
+            with suppress(FileNotFoundError):
                 process = self._process.read_text(encoding="ascii")
                 said = f"process {process} loads into {self._path}: wait until it ends, then run again"
             raise DestinationLockedError(said) from None

@@ -22,7 +22,7 @@ _SETTINGS: Mapping[str, object] = {"max_vacuum_tasks": 0, "threads": 1}
 
 
 def is_first_load(pipeline: dlt.Pipeline, source: DltSource) -> bool:
-    """Tell whether there is nothing that the source's rows could be merged with, and nobody who could bring it.
+    """Tell whether there is nothing that the source's rows could be merged with.
 
     Only where the write disposition is the source's own.
     """
@@ -31,8 +31,28 @@ def is_first_load(pipeline: dlt.Pipeline, source: DltSource) -> bool:
     resources = source.selected_resources.values()
     if any(one.write_disposition != "merge" or one.has_dynamic_table_name for one in resources):
         return False
-    names = [pipeline.naming.normalize_table_identifier(str(one.table_name)) for one in resources]
-    return not tables_at(pipeline, names)
+    return not _has_tables(pipeline, source)
+
+
+def _has_tables(pipeline: dlt.Pipeline, source: DltSource) -> bool:
+    names = [
+        pipeline.naming.normalize_table_identifier(str(one.table_name)) for one in source.selected_resources.values()
+    ]
+    return bool(tables_at(pipeline, names))
+
+
+class TablesAppearedError(Exception):
+    """Another load has made the tables since the first load began: to append would double its rows."""
+
+
+def assert_first(pipeline: dlt.Pipeline, source: DltSource) -> None:
+    """Look once more, when nobody else can load into the tables any more.
+
+    Raises:
+        TablesAppearedError: There are some.
+    """
+    if _has_tables(pipeline, source):
+        raise TablesAppearedError
 
 
 def appending(source: DltSource) -> DltSource:

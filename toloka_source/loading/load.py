@@ -8,6 +8,7 @@ state of this source are ever dropped.
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -29,7 +30,7 @@ from toloka_source.destinations.secrets import check_credentials, without_secret
 from toloka_source.errors import ConfigurationError
 from toloka_source.loading.beside_readers import BesideReaders
 from toloka_source.loading.failures_noted import failures_noted
-from toloka_source.loading.first_load import appending, file_by_file, is_first_load
+from toloka_source.loading.first_load import TablesAppearedError, appending, assert_first, file_by_file, is_first_load
 from toloka_source.loading.lock import locked
 from toloka_source.loading.recovery import LAST_LOADED, NOWHERE, PLACE, drop_pending, note, noted, recover, take_state
 from toloka_source.loading.reports import resource_reports
@@ -99,14 +100,12 @@ def load(
                 take_state(pipeline, source.schema.name)
                 is_first = not refresh and is_first_load(pipeline, source)
                 lost = [] if refresh or is_first else _lost_resources(pipeline, source)
-            beside.keeps_open = not is_first
-            with quiet_package_warnings(), file_by_file(pipeline) if is_first else nullcontext():
+            with quiet_package_warnings():
                 noted = failures_noted(pipeline, names, started, beside) if views else nullcontext()
                 # a refresh would drop the table of a list that can't be read
                 with noted, nullcontext() if refresh else others_loaded(names):
-                    reports, info = (
-                        _run_first(pipeline, source) if is_first else _load(pipeline, source, refresh, lost, beside)
-                    )
+                    loaded = _run_first(pipeline, source, beside) if is_first else None
+                    reports, info = loaded or _load(pipeline, source, refresh, lost, beside)
                 if views:
                     with beside.writing():
                         publish_views(pipeline, reports, monotonic() - started, views_in)
@@ -161,15 +160,28 @@ def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
     return [name for name in source.selected_resources if name in lost]
 
 
-def _run_first(pipeline: dlt.Pipeline, source: DltSource) -> _Loaded:
-    """Run the first load; what is left of it when it is killed is dropped, and read again."""
-    place = place_of(pipeline).digest
+def _run_first(pipeline: dlt.Pipeline, source: DltSource, beside: BesideReaders) -> _Loaded | None:
+    """Run the first load; what is left of it when it is killed is dropped, and read again.
+
+    Nothing was loaded, and None is returned, if another load has made the tables meanwhile.
+    """
+    place, schema = place_of(pipeline).digest, source.schema.name
     note(pipeline, {PLACE: NOWHERE})
+    usual = beside.keeps_open, beside.before_load
+    beside.keeps_open, beside.before_load = False, partial(assert_first, pipeline, source)
     try:
-        info = pipeline.run(appending(source))
+        with file_by_file(pipeline):
+            info = pipeline.run(appending(source))
+    except TablesAppearedError:
+        log.warning("another load has made the same tables meanwhile: this one begins again, and merges with them")
+        beside.keeps_open, beside.before_load = usual
+        drop_pending(pipeline, schema)
+        take_state(pipeline, schema)
+        note(pipeline, {PLACE: place})
+        return None
     except PipelineStepFailed as error:
         if is_refusal(error):
-            drop_pending(pipeline, source.schema.name)
+            drop_pending(pipeline, schema)
         raise
     note(pipeline, {PLACE: place})
     return _reports(pipeline, source, info)
