@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -20,6 +20,7 @@ from toloka_source._dlt_duckdb import around_load, duckdb_path, opening, sqlite_
 from toloka_source.destinations import duckdb_file
 from toloka_source.destinations.ducklake import make_catalog
 from toloka_source.destinations.place import place_of
+from toloka_source.destinations.postgres_lock import staging_locked
 from toloka_source.errors import BusyError, ConfigurationError, DestinationError, DestinationLockedError
 from toloka_source.loading import unpublished
 from toloka_source.loading.lock import locked
@@ -111,7 +112,7 @@ class BesideReaders:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Let the pipeline write in here."""
-        if self._turn is None or self._is_writing:
+        if self._is_writing:
             yield
             return
         self._is_writing = True
@@ -126,7 +127,7 @@ class BesideReaders:
                     self._connection = client.sql_client.native_connection
                 yield
             else:
-                with locked(self._turn, timeout=self._turn_timeout):
+                with self._alone():
                     yield
         except BaseException:
             self._give_up()
@@ -134,6 +135,11 @@ class BesideReaders:
         finally:
             self._is_writing = False
             self._pipeline.destination = reading
+
+    def _alone(self) -> AbstractContextManager[None]:
+        if self._turn:
+            return locked(self._turn, timeout=self._turn_timeout)
+        return staging_locked(self._pipeline, self._turn_timeout)
 
     @contextmanager
     def _loading(self) -> Iterator[None]:
@@ -230,12 +236,12 @@ class BesideReaders:
 
 
 def _turn(pipeline: dlt.Pipeline) -> Path | None:
-    """Return what loads from this machine into one place hold in turn; None where they needn't.
+    """Return what loads from this machine into one place hold in turn; None where the destination has a lock.
 
     Of two that merge at once, most destinations lose one's rows, double them or refuse them.
     """
     if pipeline.destination.destination_type == POSTGRES:
-        return None  # merges wait for each other there, see `PostgresLocked`
+        return None
     catalog = sqlite_catalog(pipeline)
     if catalog:
         return catalog.resolve()
