@@ -31,7 +31,7 @@ def failures_noted(
         yield
     except (PipelineStepFailed, DestinationException, OSError, PermissionDeniedError) as error:
         cause = translated(without_secrets(error))
-        with suppress(TolokaError):  # the user reads why the load failed
+        with suppress(TolokaError, DestinationException):  # the user reads why the load failed
             with beside.writing():
                 publish_failure(pipeline, resources, cause, monotonic() - started)
             beside.publish()
