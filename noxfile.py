@@ -215,10 +215,6 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """Run the model test on thousands of histories, and kill runs at hundreds of moments; takes hours."""
+    """Run the tests in every combination, on thousands of histories and kills: a night, or what `--` names."""
     _install(session, COMPILED)
-    tests = (
-        *("tests/loading/test_model.py", "tests/loading/test_kill.py", "tests/tables/test_history.py"),
-        "tests/backfills/test_windows.py",
-    )
-    session.run("pytest", *AT_ONCE, *WITH_SLOW, *tests, *session.posargs, env={"TOLOKA_AMOUNT": "long"})
+    session.run("pytest", *AT_ONCE, *WITH_SLOW, *session.posargs, env={"TOLOKA_AMOUNT": "long"})
