@@ -7,7 +7,7 @@ state of this source are ever dropped.
 
 import logging
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -100,11 +100,13 @@ def load(
                 take_state(pipeline, source.schema.name)
                 is_first = not refresh and is_first_load(pipeline, source)
                 lost = [] if refresh or is_first else _lost_resources(pipeline, source)
-            with quiet_package_warnings():
+            with quiet_package_warnings(), ExitStack() as small_files:
+                if is_first:
+                    small_files.enter_context(file_by_file(pipeline))
                 noted = failures_noted(pipeline, names, started, beside) if views else nullcontext()
                 # a refresh would drop the table of a list that can't be read
                 with noted, nullcontext() if refresh else others_loaded(names):
-                    loaded = _run_first(pipeline, source, beside) if is_first else None
+                    loaded = _run_first(pipeline, source, beside, small_files) if is_first else None
                     reports, info = loaded or _load(pipeline, source, refresh, lost, beside)
                 if views:
                     with beside.writing():
@@ -160,21 +162,23 @@ def _lost_resources(pipeline: dlt.Pipeline, source: DltSource) -> list[str]:
     return [name for name in source.selected_resources if name in lost]
 
 
-def _run_first(pipeline: dlt.Pipeline, source: DltSource, beside: BesideReaders) -> _Loaded | None:
+def _run_first(
+    pipeline: dlt.Pipeline, source: DltSource, beside: BesideReaders, small_files: ExitStack
+) -> _Loaded | None:
     """Run the first load; what is left of it when it is killed is dropped, and read again.
 
-    Nothing was loaded, and None is returned, if another load has made the tables meanwhile.
+    Nothing was loaded, no small files follow, and None is returned, if another load has made the tables meanwhile.
     """
     place, schema = place_of(pipeline).digest, source.schema.name
     note(pipeline, {PLACE: NOWHERE})
     usual = beside.keeps_open, beside.before_load
     beside.keeps_open, beside.before_load = False, partial(assert_first, pipeline, source)
     try:
-        with file_by_file(pipeline):
-            info = pipeline.run(appending(source))
+        info = pipeline.run(appending(source))
     except TablesAppearedError:
         log.warning("another load has made the same tables meanwhile: this one begins again, and merges with them")
         beside.keeps_open, beside.before_load = usual
+        small_files.close()
         drop_pending(pipeline, schema)
         take_state(pipeline, schema)
         note(pipeline, {PLACE: place})
