@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.amounts import amount
 from tests.api.test_client import ONCE, PAGE, TOKEN, fail, read, serving
 from toloka_source import errors, toloka
-from toloka_source.api import client
+from toloka_source.api import client, responses
 from toloka_source.api.token import Token
 from toloka_source.destinations.failures import causes
 from toloka_source.emulator import Emulator, Fault
@@ -72,7 +72,23 @@ def test_a_value_of_many_levels_is_a_text() -> None:
 
 
 def test_levels_of_something_else_are_no_page() -> None:
-    assert type(ask(answer(b"[" * 50_000 + b"]" * 50_000))) is errors.ServerError
+    error = ask(answer(b"[" * 50_000 + b"]" * 50_000))
+    assert type(error) in (errors.ServerError, errors.ProtocolError)  # to a decoder without a limit it is JSON
+
+
+def test_brackets_in_texts_are_no_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses, "_STOPS_AT_LEVELS", False)
+    items = [{"id": "1", "metadata": {"a": "[" * 2_000}}, {"id": "2", "metadata": {"b": [["}" * 2_000]]}}]
+    for item in responses.parse_page(json.dumps({"items": items, "has_more": False}).encode()).items:
+        assert {name: json.loads(bytes(value)) for name, value in item.items()} in items
+
+
+@pytest.mark.parametrize("levels", [890, 901])
+def test_levels_are_counted_where_the_decoder_counts_none(monkeypatch: pytest.MonkeyPatch, levels: int) -> None:
+    monkeypatch.setattr(responses, "_STOPS_AT_LEVELS", False)
+    deep = b"[" * levels + b"1" + b"]" * levels
+    (item,) = responses.parse_page(b'{"items": [{"metadata": %b}], "has_more": false}' % deep).items
+    assert bytes(item["metadata"]) == (deep if levels == 890 else json.dumps(deep.decode()).encode())
 
 
 def test_a_page_of_the_greatest_size_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

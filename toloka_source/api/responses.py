@@ -5,6 +5,7 @@ one, and the ones of requests hold the request with its token.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -46,6 +47,11 @@ _MOST_LEVELS = 900
 _LEVEL_OF_VALUES = 4
 """Of what stands in a field of an object in the list of a page."""
 
+_STOPS_AT_LEVELS = sys.version_info < (3, 14)
+"""Whether the decoder stops at a thousand levels by itself, as an interpreter without such a limit lets it go on."""
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
@@ -69,6 +75,8 @@ def parse_page(body: bytes, *, keeps_nul: bool = True) -> PageBody:
     """
     if not keeps_nul and rb"\u0000" in body:
         body = _without("nul", body)
+    if not _STOPS_AT_LEVELS and _may_be_deep(body):
+        body = _flat(body)
     try:
         return _decode(body, PageBody)
     except msgspec.ValidationError:
@@ -211,6 +219,16 @@ def _decode(body: bytes, kind: type[_T]) -> _T:
 
 def _without(group: str, body: bytes) -> bytes:
     return _ESCAPES.sub(lambda escape: rb"\ufffd" if escape[group] else escape[0], body)
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Tell whether a page may have a value with too many levels; brackets in its texts can be mistaken for them."""
+    left = body.translate(None, _NO_BRACKETS)
+    rounds = _MOST_LEVELS // 10  # each takes away the innermost level
+    while rounds and len(left) > _MOST_LEVELS:
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+        rounds -= 1
+    return len(left) > _MOST_LEVELS
 
 
 def _flat(body: bytes) -> bytes:
