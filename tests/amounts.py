@@ -1,7 +1,8 @@
 """How much the tests try.
 
-A run that takes minutes leaves out those marked `slow`, and tries few examples of the others. `TOLOKA_AMOUNT=full` is
-what `scripts/test --all` tries, and `long`, which takes a night, tries every combination and thousands of examples.
+A run that takes minutes leaves out those marked `slow` or `long`, and tries few examples of the others.
+`TOLOKA_AMOUNT=full` is what `scripts/test --all` tries: not those marked `long`, which try much the same as another
+test. `long`, which takes a night, tries them, every combination and thousands of examples.
 """
 
 import os
@@ -25,16 +26,16 @@ def is_long() -> bool:
     return _AMOUNTS[_AMOUNT] == "long"
 
 
-def each_once(cases: Iterable[Any], *others: Iterable[Any], slow: Iterable[Any] = ()) -> list[Any]:
+def each_once(cases: Iterable[Any], *others: Iterable[Any], more: Iterable[Any] = ()) -> list[Any]:
     """Return parameters: each case with one choice of the others, which take turns; with each choice in `long`.
 
     Args:
         cases: What each run tries.
         others: What it is combined with.
-        slow: Further cases, which are slow with any choice.
+        more: Further cases, which `long` alone tries.
     """
     choices = list(product(*others))
-    marked = [(case, ()) for case in cases] + [(case, pytest.mark.slow) for case in slow]
+    marked = [(case, ()) for case in cases] + [(case, pytest.mark.long) for case in more]
     return [
         pytest.param(case, *choice, marks=marks)
         for number, (case, marks) in enumerate(marked)

@@ -1,5 +1,6 @@
 """What the tests share: a folder and a dlt of their own for each, and a local Toloka."""
 
+import gc
 import json
 import os
 import re
@@ -36,6 +37,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of the searches for garbage, which took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 

@@ -20,6 +20,7 @@ import shutil
 import sys
 from collections.abc import Collection
 from contextlib import closing, redirect_stderr, redirect_stdout
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,11 +42,13 @@ def main() -> None:
     # a metadata database for each warehouse: the bundle is in it once
     folder = options.folder.absolute() / hashlib.sha256(name.encode()).hexdigest()[:8]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    print(f"Superset gets ready for {name}, which takes up to a minute", flush=True)
+    print(f"Superset gets ready for {name}, which takes up to a minute the first time", flush=True)
     # what Superset says is for the log, and an error of ours for the terminal
     with (folder / "log").open("w") as log, redirect_stdout(log), redirect_stderr(log):
+        os.environ["TZ"] = "UTC"  # DuckDB's months begin where it says, from when it is imported
+        views = _views(uri)
         app = _superset(folder)
-        _import(app, options.bundle, uri)
+        _import(app, options.bundle, uri, views)
         _serve(app, _login(app))
 
 
@@ -97,13 +100,15 @@ def _superset(folder: Path) -> Any:  # noqa: ANN401 - Flask's app
         "SUPERSET_HOME": str(folder),
         "SUPERSET_SECRET_KEY": key.read_text(),
         "SCARF_ANALYTICS": "false",
-        "TZ": "UTC",  # DuckDB's months begin where it says
     }
     from superset.app import create_app  # noqa: PLC0415 - it reads these variables when it is imported
 
     app = create_app()
-    _run(app, "db", "upgrade")
-    _run(app, "init")
+    ready, version = folder / "ready_for", metadata.version("apache-superset")
+    if not ready.exists() or ready.read_text() != version:  # these take half of the time
+        _run(app, "db", "upgrade")
+        _run(app, "init")
+        ready.write_text(version)
     return app
 
 
@@ -115,15 +120,15 @@ def _run(app: Any, *command: str) -> None:  # noqa: ANN401
     superset.main(command, standalone_mode=False, obj=ScriptInfo(create_app=lambda: app))
 
 
-def _import(app: Any, bundle: Path, uri: str) -> None:  # noqa: ANN401
-    """Import the bundle, with the warehouse's address in it."""
+def _import(app: Any, bundle: Path, uri: str, views: Collection[str]) -> None:  # noqa: ANN401
+    """Import the bundle, with the warehouse's address in it, and what shows these views."""
     with TemporaryDirectory() as folder:
         copy = shutil.copytree(bundle, Path(folder) / "bundle")
         (database,) = copy.glob("databases/*.yaml")
         lines = database.read_text().splitlines()
         lines = [f"sqlalchemy_uri: {json.dumps(uri)}" if line.startswith("sqlalchemy_uri:") else line for line in lines]
         database.write_text("\n".join(lines))
-        _add_lists(copy, _views(uri))
+        _add_lists(copy, views)
         _run(app, "import-directory", "--overwrite", str(copy))
 
 

@@ -33,12 +33,13 @@ pytest_plugins = ["tests.backfills.year_fixtures"]
 SPRING = YEAR[1:4]
 
 SHARES = [
-    *(pytest.param(share, marks=pytest.mark.slow) for share in (0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.97)),
+    *(pytest.param(share, marks=pytest.mark.long) for share in (0.15, 0.3, 0.45, 0.7, 0.97)),
+    *(pytest.param(share, marks=pytest.mark.slow) for share in (0.6, 0.8)),
     0.9,
 ]
 """What part of its steps a window has done when it is killed."""
 
-ROUNDS = amount(quick=1, full=10, long=50)
+ROUNDS = amount(quick=1, full=2, long=50)
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)).map(  # noqa: DTZ001 - strategies take naive ones
     lambda moment: moment.replace(tzinfo=UTC, microsecond=moment.microsecond // 1000 * 1000)

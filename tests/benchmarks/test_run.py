@@ -38,7 +38,7 @@ def measured(
     return list(kept)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_is_killed_goes_on_where_it_was(own_folder: Path) -> None:
     file = own_folder / "kept.jsonl"
     with subprocess.Popen([sys.executable, "-c", SCRIPT, str(file)], cwd=ROOT) as process:

@@ -33,7 +33,7 @@ __all__ = ["command", "configured"]  # fixtures
 HOSTILE = "</script><script>hacked = 1</script><img src=x onerror=hacked=1>"
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.long)])
 def attach(request: pytest.FixtureRequest) -> Callable[[Emulator], Place]:
     """Return what attaches to either engine."""
     url = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
@@ -329,7 +329,7 @@ def test_the_command_writes_it(
     assert [row[0] for row in cells_of(text, "What this run did")] == ["projects"]
 
 
-@pytest.mark.parametrize("engine", [pytest.param("duckdb", marks=pytest.mark.slow), "postgres"])
+@pytest.mark.parametrize("engine", [pytest.param("duckdb", marks=pytest.mark.long), "postgres"])
 @pytest.mark.slow
 def test_a_back_fill_adds_its_windows_up(
     configured: Emulator, command: Command, own_folder: Path, engine: str, request: pytest.FixtureRequest

@@ -52,7 +52,9 @@ def is_noted_with_views(file: Path) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [600_000, 1_200_000, 4_000_000])
+@pytest.mark.parametrize(
+    "size", [600_000, *(pytest.param(size, marks=pytest.mark.long) for size in (1_200_000, 4_000_000))]
+)
 def test_a_full_disk_under_the_warehouse(configured: Emulator, own_folder: Path, size: int) -> None:
     fill(configured.account, 400, 400)
     first = run(["load"], size)

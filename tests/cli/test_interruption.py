@@ -15,6 +15,7 @@ from threading import Thread
 import psycopg2
 import pytest
 
+from tests.amounts import each_once
 from tests.cli.test_command import PROGRAM, configured
 from tests.conftest import Warehouse, bare, fill
 from toloka_source.emulator import Emulator, Fault
@@ -109,7 +110,11 @@ def test_a_load_that_waits_for_the_api(
     assert_ended(run)
 
 
-@pytest.mark.parametrize("step", ["Extract", "Normalize", "Load"])
+@pytest.mark.parametrize(
+    ("step", "number"),
+    each_once(["Extract", "Normalize", "Load"], [signal.SIGINT, signal.SIGTERM]),
+    indirect=["number"],
+)
 @pytest.mark.slow
 def test_a_load_that_works(configured: Emulator, number: signal.Signals, step: str) -> None:
     fill(configured.account, 2_500, 2_500)

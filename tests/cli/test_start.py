@@ -78,9 +78,9 @@ def test_words_that_are_none(words: list[str], capfd: pytest.CaptureFixture[str]
     [
         (["toloka-source"], ["toloka-source"], True),
         pytest.param([INSTALLED], [INSTALLED], False, marks=pytest.mark.slow),
-        pytest.param(*([[sys.executable, "-m", "toloka_source"]] * 2), False, marks=pytest.mark.slow),
+        pytest.param(*([[sys.executable, "-m", "toloka_source"]] * 2), False, marks=pytest.mark.long),
         (["uv", "run", "toloka-source"], ["uv", "run", "toloka-source"], False),
-        pytest.param(*([["uv", "run", "python", "-m", "toloka_source"]] * 2), False, marks=pytest.mark.slow),
+        pytest.param(*([["uv", "run", "python", "-m", "toloka_source"]] * 2), False, marks=pytest.mark.long),
     ],
     ids=["by name", "by path", "as a module", "by uv run", "as a module by uv run"],
 )

@@ -9,12 +9,20 @@ import pyarrow as pa
 from dlt.extract import DltSource
 
 from tests.conftest import expected_rows
-from toloka_source import ENDPOINTS
+from toloka_source import ENDPOINTS, load
 from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account
 
 Do = Callable[..., Any]
 """Runs a pipeline on a source, either way."""
+
+
+def run(pipeline: dlt.Pipeline, source: Any, **arguments: Any) -> None:
+    """Let dlt run it."""
+    pipeline.run(source, **arguments)
+
+
+WAYS: tuple[Do, ...] = (run, load)
 
 
 def ask(pipeline: dlt.Pipeline, query: str) -> list[tuple[Any, ...]]:

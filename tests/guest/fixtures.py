@@ -1,25 +1,15 @@
 """The fixtures of the tests of a guest in dlt: two ways to run a pipeline, and an account."""
 
-from typing import Any
-
-import dlt
 import pytest
 
 from tests.conftest import fill
-from tests.guest.features import Do
+from tests.guest.features import Do, run
 from toloka_source import load
 from toloka_source.emulator import Account, Emulator
 
 
-def _run(pipeline: dlt.Pipeline, source: Any, **arguments: Any) -> None:
-    pipeline.run(source, **arguments)
-
-
-WAYS = (pytest.param(_run, id="run"), pytest.param(load, id="load", marks=pytest.mark.slow))
-"""Nearly all other tests `load`."""
-
-
-@pytest.fixture(params=WAYS)
+# nearly all other tests `load`
+@pytest.fixture(params=[pytest.param(run, id="run"), pytest.param(load, id="load", marks=pytest.mark.slow)])
 def do(request: pytest.FixtureRequest) -> Do:
     """Return each way to run a pipeline in turn."""
     made: Do = request.param

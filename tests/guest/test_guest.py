@@ -12,7 +12,7 @@ from dlt.extract import DltSource
 
 from tests.amounts import each_once
 from tests.conftest import Warehouse, happen
-from tests.guest.features import Do, assert_equal, each, merged_by, with_length
+from tests.guest.features import WAYS, Do, assert_equal, each, merged_by, with_length
 from toloka_source.emulator import Account
 
 pytest_plugins = ["tests.guest.fixtures"]
@@ -69,7 +69,11 @@ MORE_FEATURES = {
 }
 
 
-@pytest.mark.parametrize(("name", "sources"), each_once(FEATURES, ["fresh sources", "one source"], slow=MORE_FEATURES))
+@pytest.mark.parametrize(
+    ("name", "sources", "do"),
+    each_once(FEATURES, ["fresh sources", "one source"], WAYS, more=MORE_FEATURES),
+    indirect=["do"],
+)
 @pytest.mark.slow
 def test_a_feature_of_dlt(
     warehouse: Warehouse,

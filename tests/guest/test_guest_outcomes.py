@@ -20,7 +20,7 @@ pytest_plugins = ["tests.guest.fixtures"]
 PAGE = ENDPOINTS["projects"].page_size
 
 
-@pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.slow
 def test_a_limit_promises_nothing(
     warehouse: Warehouse, account: Account, do: Do, monkeypatch: pytest.MonkeyPatch, limit: int
@@ -73,7 +73,7 @@ def test_insert_only_keeps_the_first_version(warehouse: Warehouse, account: Acco
 
 @pytest.mark.parametrize(
     "is_one_object",
-    [pytest.param(False, id="fresh sources", marks=pytest.mark.slow), pytest.param(True, id="one source")],
+    [pytest.param(False, id="fresh sources", marks=pytest.mark.long), pytest.param(True, id="one source")],
 )
 def test_scd2_keeps_a_row_of_each_version(
     warehouse: Warehouse, account: Account, do: Do, *, is_one_object: bool
@@ -119,7 +119,7 @@ def test_an_incremental_of_the_users_own(warehouse: Warehouse, account: Account,
     assert warehouse.count("projects") == len(wanted) + 21
 
 
-@pytest.mark.parametrize("mode", ["drop_sources", pytest.param("drop_resources", marks=pytest.mark.slow), "drop_data"])
+@pytest.mark.parametrize("mode", ["drop_sources", pytest.param("drop_resources", marks=pytest.mark.long), "drop_data"])
 @pytest.mark.slow
 def test_refresh(warehouse: Warehouse, account: Account, do: Do, mode: str) -> None:
     do(warehouse.pipeline, warehouse.source())
@@ -233,7 +233,7 @@ def test_rows_of_a_map_in_tables_by_their_values(warehouse: Warehouse, account: 
 # filters, dates and places
 
 
-@pytest.mark.parametrize("rescan", [pytest.param(24.0, marks=pytest.mark.slow), None])
+@pytest.mark.parametrize("rescan", [pytest.param(24.0, marks=pytest.mark.long), None])
 def test_a_wider_filter_brings_what_it_lets_in(
     warehouse: Warehouse, account: Account, do: Do, rescan: float | None
 ) -> None:
@@ -246,7 +246,7 @@ def test_a_wider_filter_brings_what_it_lets_in(
     assert len(warehouse.api.requests) == 3
 
 
-@pytest.mark.parametrize("rescan", [pytest.param(24.0, marks=pytest.mark.slow), None])
+@pytest.mark.parametrize("rescan", [pytest.param(24.0, marks=pytest.mark.long), None])
 def test_an_earlier_start_brings_what_is_older(
     warehouse: Warehouse, account: Account, do: Do, rescan: float | None
 ) -> None:

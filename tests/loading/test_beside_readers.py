@@ -22,7 +22,7 @@ from toloka_source.loading.beside_readers import BesideReaders
 from toloka_source.loading.lock import locked
 
 FILE = Path("toloka.duckdb")
-LOADS = amount(quick=3, full=10, long=100)
+LOADS = amount(quick=3, full=5, long=100)
 HEADER = 3 * 4096
 """How many bytes DuckDB's own header and those of its two latest states take."""
 

@@ -22,8 +22,8 @@ from toloka_source.catalog import DEFAULT_ENDPOINTS, schemas
 from toloka_source.emulator import Account, Clock, Emulator
 
 SERVER = Path(__file__).with_name("killed.py")
-MOMENTS = range(amount(quick=3, full=8, long=500))
-STEPS = amount(quick=4, full=8, long=400)
+MOMENTS = range(amount(quick=3, full=4, long=500))
+STEPS = amount(quick=4, full=5, long=400)
 KILLED = -9
 
 SHARES = [number / STEPS for number in range(STEPS)]
@@ -35,7 +35,7 @@ FIRST_SHARES = SHARES[::2]
 IDLE_SHARES = SHARES[::2]
 """The same of a run that finds nothing new."""
 
-HEALING = list(product((0.4, 0.55, 0.7, 0.85), (0, 1, 2, 3, 5, 8, 13, 21)))[:: amount(quick=11, full=5, long=1)]
+HEALING = list(product((0.4, 0.55, 0.7, 0.85), (0, 1, 2, 3, 5, 8, 13, 21)))[:: amount(quick=15, full=8, long=1)]
 """What part of a first run was done when it was killed, and how many steps the run after it does until it is, too."""
 
 

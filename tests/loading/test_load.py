@@ -150,7 +150,7 @@ def test_a_pending_package_that_others_made_is_loaded(filled: Warehouse) -> None
 
 
 @pytest.mark.parametrize(
-    ("elsewhere", "before"), each_once([OTHER_DATASET, OTHER_FILE], ["normalize", "load"], slow=[OTHER_BOTH])
+    ("elsewhere", "before"), each_once([OTHER_DATASET, OTHER_FILE], ["normalize", "load"], more=[OTHER_BOTH])
 )
 @pytest.mark.slow
 def test_a_pending_package_of_another_place_is_never_loaded_here(
@@ -287,7 +287,7 @@ GONE_TOO = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "folder"), each_once(GONE, ["kept", "lost"], slow=GONE_TOO))
+@pytest.mark.parametrize(("damage", "folder"), each_once(GONE, ["kept", "lost"], more=GONE_TOO))
 @pytest.mark.slow
 def test_what_is_gone_from_the_destination_comes_back(
     filled: Warehouse, own_folder: Path, damage: str, folder: str
@@ -563,7 +563,7 @@ def test_a_strict_run_loads_nothing_when_something_does_not_fit(filled: Warehous
 
 @pytest.mark.parametrize(
     ("ahead", "rescan"),
-    each_once([timedelta(seconds=30), timedelta(days=400)], [24.0, None], slow=[timedelta(hours=3)]),
+    each_once([timedelta(seconds=30), timedelta(days=400)], [24.0, None], more=[timedelta(hours=3)]),
 )
 @pytest.mark.slow
 def test_a_clock_that_was_ahead_loses_nothing(

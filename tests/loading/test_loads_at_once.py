@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 import pytest
 
+from tests.amounts import amount, each_once
 from tests.conftest import Warehouse, assert_tables_equal_account, fill, happen
 from tests.destinations.stores import PostgresStore, Store
 from toloka_source import errors, load
@@ -29,9 +30,8 @@ def configured(api: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("configured")
-@pytest.mark.parametrize("publish", [True, False])
 @pytest.mark.parametrize(
-    "other", [["load"], BACKFILL, ["load", "--dataset", "another"]], ids=["load", "back-fill", "into another dataset"]
+    ("other", "publish"), each_once([["load"], BACKFILL, ["load", "--dataset", "another"]], [True, False])
 )
 def test_a_first_load_appends_only_where_no_other_has_made_the_tables(
     warehouse: Warehouse,
@@ -104,7 +104,7 @@ def store(api: Emulator, request: pytest.FixtureRequest) -> Store:
 @pytest.mark.slow
 def test_two_loads_and_two_back_fills(store: Store) -> None:
     to = ["--destination", store.pipeline.destination.destination_name]
-    for _ in range(2):
+    for _ in range(amount(quick=1, full=1, long=10)):
         processes = [
             subprocess.Popen(
                 [*COMMAND, *words, *to],

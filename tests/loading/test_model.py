@@ -27,8 +27,8 @@ from toloka_source.catalog import DEFAULT_ENDPOINTS
 from toloka_source.emulator import Account, Clock, Emulator, Fault
 from toloka_source.tables import full_scans
 
-HISTORIES = amount(quick=10, full=40, long=5_000)
-PARTS = amount(quick=1, full=4, long=50)
+HISTORIES = amount(quick=10, full=16, long=5_000)
+PARTS = amount(quick=1, full=2, long=50)
 """How many tests share the histories, so that they run side by side."""
 
 START = datetime(2025, 2, 27, 23, 59, 59, 999_000, UTC)

@@ -1,9 +1,11 @@
 """A dashboard in a real browser, and what it has to show."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,14 +27,13 @@ PATIENCE = 120_000
 class Dashboard:
     """A warehouse that is loaded from a local Toloka, and a page that shows it."""
 
-    def __init__(self, api: Emulator, pipeline: dlt.Pipeline, page: Page, resources: str | None = None) -> None:
+    def __init__(self, api: Emulator, pipeline: dlt.Pipeline, page: Page) -> None:
         """Load once, without a history.
 
         Args:
             api: The local Toloka.
             pipeline: What loads from it.
             page: A page of a browser.
-            resources: The lists that are loaded, where they aren't the usual ones.
         """
         self.account = api.account
         self.page = page
@@ -43,12 +44,11 @@ class Dashboard:
         self.hosts: set[str] = set()
         self._base_url = api.base_url
         self._pipeline = pipeline
-        self._resources = resources
         self._titles: dict[int, str] = {}
         page.on("requestfinished", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         self.load(history=False)
 
-    def load(self, *, history: bool = True) -> None:
+    def load(self, *, history: bool = True, resources: str | None = None) -> None:
         """Load all that is in the account, a minute later there."""
         self.account.clock.advance(seconds=60)
         source = toloka(
@@ -56,7 +56,7 @@ class Dashboard:
             base_url=self._base_url,
             rescan_after_hours=0.0,
             history=history,
-            resources=self._resources,
+            resources=resources,
         )
         self.loads.append((load(self._pipeline, source, views=True), datetime.now(UTC)))
         if history:
@@ -85,6 +85,7 @@ class Dashboard:
         home = "{0.scheme}://{0.netloc}".format(urlsplit(server.url))
         # what the login's page tells of itself, as nobody yet, can take the place of who has just signed in
         self.page.route("**/superset/log/*", lambda route: route.abort())
+        self.page.context.clear_cookies()  # a server before this one may have the same key
         self.page.goto(f"{home}/login/")
         self.page.get_by_label("Username").fill("admin")
         self.page.locator("input[type=password]").fill(server.password)
@@ -129,6 +130,13 @@ class Dashboard:
         assert answers.keys() == titles
         expect(self.page.get_by_role("alert")).to_have_count(0)
         return {title: shown(title, answer.json()["result"][0]["data"]) for title, answer in answers.items()}
+
+    def take_picture(self, folder: Path, name: str) -> None:
+        """Put a picture of the page into the folder of the documentation's, if they are wanted, else into this one."""
+        folder = Path(__file__).parents[2] / os.environ.get("TOLOKA_PICTURES", folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_timeout(2_000)  # the charts grow to their size
+        self.page.screenshot(path=folder / f"dashboard-{name}.png")
 
     def figures(self) -> dict[str, Any]:
         """Return what the page has to show now."""

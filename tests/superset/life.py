@@ -5,7 +5,7 @@ from random import Random
 
 from toloka_source.emulator import Account, Clock
 
-LOADED_ON = (0, 30, 60, 90, 105, 120, 135, 150, 160, 170, 177, 184, 190, 193, 195, 197, 198, 199)
+LOADED_ON = (0, 60, 105, 135, 160, 177, 190, 195, 198, 199)
 """The days on which it is loaded, which are more than the charts go back to."""
 
 LEFT = timedelta(hours=5)
@@ -15,7 +15,7 @@ LEFT = timedelta(hours=5)
 def account_of_old() -> Account:
     """Return a lifelike account as it was before the first of these days."""
     now = datetime.now(UTC).replace(microsecond=0)
-    return Account.lifelike(projects=800, clock=Clock(now - LEFT - timedelta(days=LOADED_ON[-1])))
+    return Account.lifelike(projects=300, others=True, clock=Clock(now - LEFT - timedelta(days=LOADED_ON[-1])))
 
 
 def live(account: Account, days: int) -> None:

@@ -15,6 +15,9 @@ POOL_STATES, OPEN_POOLS, BONUS_MONTHS, BONUS_PROJECTS, SKILLS, RESTRICTIONS = OF
     "Skills held",
     "Restrictions in force",
 )
+BY_PROJECT = {POOL_STATES, OPEN_POOLS, BONUS_MONTHS, BONUS_PROJECTS}
+"""Those that the filter by project holds for."""
+
 COLUMNS = {
     POOL_STATES: ("pool_status", "pools"),
     OPEN_POOLS: ("pool_name", "project_name", "reward", "days_open"),

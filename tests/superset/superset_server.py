@@ -33,6 +33,11 @@ class Superset:
     password: str
     process: subprocess.Popen[bytes]
 
+    def stop(self) -> None:
+        """End it, as Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(30) == 0
+
     def names(self, kind: str, field: str) -> list[str]:
         """Return the names of all that Superset knows of this kind."""
         session, api = self._signed_in()

@@ -1,59 +1,76 @@
-"""The dashboard's second tab in a real Superset and a real browser: every figure is the account's."""
+"""What a start of Superset does, the first and the next one: the dashboard as it is now, or an error in one line."""
 
-import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import dlt
 import pytest
 
-from tests.live.browser import browser_page
 from tests.superset.dashboard import Dashboard, choose
-from tests.superset.figures import OF_PROJECTS, OF_TRAININGS
-from tests.superset.list_figures import list_figures
-from tests.superset.superset_server import superset
-from toloka_source.emulator import Account, Emulator
+from tests.superset.figures import LAST_LOAD, OF_PROJECTS, OF_TRAININGS
+from tests.superset.list_figures import BY_PROJECT, OF_LISTS, list_figures
+from tests.superset.superset_server import FILES, Superset, superset
+from toloka_source.emulator import Account
 
-pytest_plugins = ["tests.postgres"]
-
-HEIGHT = 2970
-"""All of the first tab: what is out of sight isn't asked for."""
+NAMES = {"chart": "slice_name", "dashboard": "dashboard_title", "dataset": "table_name", "database": "database_name"}
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def dashboard(request: pytest.FixtureRequest, own_folder: Path) -> Iterator[Dashboard]:
-    """Load all lists of a lifelike account, and show them."""
-    in_postgres = request.param == "postgres"
-    address = request.getfixturevalue("postgres_database") if in_postgres else str(own_folder / "toloka.duckdb")
-    to = dlt.destinations.postgres if in_postgres else dlt.destinations.duckdb
-    pipeline = dlt.pipeline("toloka", destination=to(address), dataset_name="toloka_data")
-    with Emulator(Account.lifelike(40, others=True)) as api, browser_page(height=HEIGHT) as page:
-        dashboard = Dashboard(api, pipeline, page, resources="all")
-        with superset(address, own_folder / "superset") as server:
-            dashboard.sign_in(server)
-            yield dashboard
+def names(server: Superset) -> dict[str, list[str]]:
+    """Return the names of all that Superset knows."""
+    return {kind: server.names(kind, field) for kind, field in NAMES.items()}
 
 
-def test_the_second_tab(dashboard: Dashboard, tmp_path: Path) -> None:
+def test_to_start_it_again_updates_it_and_adds_a_tab_of_lists(
+    place: tuple[Path, str], dashboard: Dashboard, tmp_path: Path
+) -> None:
+    before = names(dashboard.server)
+    assert {kind: len(of_kind) for kind, of_kind in before.items()} == {
+        "chart": 18,
+        "dashboard": 1,
+        "dataset": 8,
+        "database": 1,
+    }
+    dashboard.server.stop()
+    bundle = tmp_path / "bundle"
+    shutil.copytree(FILES / "bundle", bundle)
+    chart = bundle / "charts" / "last_load.yaml"
+    chart.write_text(chart.read_text().replace(f"slice_name: {LAST_LOAD}", "slice_name: A new title"))
+    dashboard.load(resources="all")
+
+    with superset(place[1], place[0] / "superset", bundle) as again:
+        assert again.password != dashboard.server.password
+        after = names(again)
+        charts = sorted({*before["chart"], "A new title", *OF_LISTS} - {LAST_LOAD})
+        of_lists = sorted({*after["dataset"]} - {*before["dataset"]})
+        assert after == before | {"chart": charts, "dataset": sorted([*before["dataset"], *of_lists])}
+        assert of_lists == ["bonuses", "pools", "restrictions", "skills_held"]
+        dashboard.sign_in(again)
+        assert_second_tab(dashboard)
+        dashboard.page.set_viewport_size({"width": 1440, "height": 1650})
+        dashboard.take_picture(tmp_path, "lists")
+    files = [path for path in (place[0] / "superset").rglob("*") if path.is_file() and path.name != "output"]
+    assert [path for path in files if again.password.encode() in path.read_bytes()] == []
+
+
+def assert_second_tab(dashboard: Dashboard) -> None:
+    """Compare each of its charts with the account: of all projects, and of one."""
     account = dashboard.account
-    assert len(dashboard.open()["Projects created per month"]) > 1
-    before = list_figures(account)
-    assert all(before.values())
-    found = dashboard.open_lists()
-    assert found in (before, list_figures(account))  # days that are over, and a restriction, may end in between
-
-    folder = Path(__file__).parents[2] / os.environ.get("TOLOKA_PICTURES", tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    dashboard.page.set_viewport_size({"width": 1440, "height": 1650})
-    dashboard.page.wait_for_timeout(2_000)  # the charts grow to their size
-    dashboard.page.screenshot(path=folder / "dashboard-lists.png")
-
-    names = [str(item["public_name"]) for item in account.projects]
-    name = next(name for name in names if name.isascii() and all(list_figures(account, name).values()))
     dashboard.open()
-    dashboard.answers(lambda: choose(dashboard.page, "project", name), OF_PROJECTS | OF_TRAININGS)
-    before = list_figures(account, name)
-    assert dashboard.open_lists() in (before, list_figures(account, name))
+    assert_lists(dashboard.open_lists, account)
+    named = [str(item["public_name"]) for item in account.projects]
+    name = next(name for name in named if name.isascii() and all(list_figures(account, name).values()))
+    choose_it = partial(choose, dashboard.page, "project", name)
+    assert_lists(lambda: dashboard.answers(choose_it, BY_PROJECT | OF_PROJECTS | OF_TRAININGS), account, name)
+
+
+def assert_lists(act: Callable[[], dict[str, Any]], account: Account, project: str | None = None) -> None:
+    """Compare what charts are answered with the account; days that are over, and a restriction, may end in between."""
+    before, found, after = list_figures(account, project), act(), list_figures(account, project)
+    assert all(before.values())
+    of_lists = {title: found[title] for title in before.keys() & found.keys()}
+    assert of_lists in [{title: figures[title] for title in of_lists} for figures in (before, after)]
 
 
 def test_a_file_that_cannot_be_read_ends_the_start(tmp_path: Path) -> None:

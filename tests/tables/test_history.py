@@ -214,7 +214,7 @@ def fresh_world(url: str | None) -> Iterator[World]:
 
 patient = settings(
     deadline=None,
-    max_examples=amount(quick=3, full=5, long=1_000),
+    max_examples=amount(quick=3, full=4, long=1_000),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a story takes seconds: it isn't shrunk
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -229,7 +229,7 @@ def test_each_version_once_in_duckdb(events: list[tuple[str, int]]) -> None:
             world.do(*event)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @patient
 @given(events=steps)
 def test_each_version_once_in_postgres(postgres_database: str, events: list[tuple[str, int]]) -> None:
