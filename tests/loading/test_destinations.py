@@ -64,7 +64,7 @@ def loaded(store: Store, **arguments: Any) -> list[int]:
     return [resource.rows for resource in store.load(**arguments).resources]
 
 
-@pytest.mark.slow
+@pytest.mark.long  # as each destination's own session tries it
 def test_increments_and_whole_scans_leave_one_row_for_each_object(store: Store, clock: Clock) -> None:
     account = store.api.account
     assert loaded(store) == [60, 45]
@@ -139,7 +139,7 @@ def test_a_nul_is_kept_or_becomes_a_replacement_character(store: Store) -> None:
     assert rejected["item"]["public_name"] == f"a{kept}b"
 
 
-@pytest.mark.slow
+@pytest.mark.long  # as each destination's own session tries it
 def test_objects_that_do_not_fit(store: Store, clock: Clock) -> None:
     misfit = store.api.account.create_project(created="soon", metadata={"a": ["é"]})
     before = datetime.now(UTC)
@@ -153,7 +153,7 @@ def test_objects_that_do_not_fit(store: Store, clock: Clock) -> None:
     assert {row["id"] for row in store.rows("projects")}.isdisjoint({misfit["id"]})
 
 
-@pytest.mark.slow
+@pytest.mark.long  # as each destination's own session tries it
 def test_fields_that_appear_later(store: Store, attach: Attach, clock: Clock, own_folder: Path) -> None:
     account = store.api.account
     store.load()
