@@ -12,7 +12,7 @@ from dlt.destinations.impl.ducklake.configuration import DuckLakeCredentials
 from fsspec.implementations.local import LocalFileSystem
 
 from tests.conftest import fill
-from tests.destinations.kinds import CHECKS, KINDS, LIMITS
+from tests.destinations.kinds import CHECKS, KINDS, LIMITS, OF_THE_PLACE, OTHER_PLACES
 from tests.destinations.stores import (
     BucketStore,
     DeltaStore,
@@ -43,7 +43,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _with_limit(kind: str, check: str) -> Any:
     limit = LIMITS.get(kind, {}).get(check)
-    return pytest.param(kind, marks=pytest.mark.xfail(strict=True, reason=limit) if limit else ())
+    marks = [pytest.mark.xfail(strict=True, reason=limit)] if limit else []
+    if kind in OTHER_PLACES and check not in OF_THE_PLACE:
+        marks.append(pytest.mark.long)
+    return pytest.param(kind, marks=marks)
 
 
 def _filesystem(url: str, table_format: Literal["delta", "iceberg"] | None, bucket: "Bucket | None" = None) -> Any:

@@ -57,6 +57,12 @@ CHECKS: Mapping[str, str] = {
 }
 """What each test checks, by its name without `test_`."""
 
+OTHER_PLACES = {"ducklake-postgres", "delta-s3", "iceberg-s3", "parquet-s3"}
+"""Kinds that differ from another one only by where they keep things."""
+
+OF_THE_PLACE = {"increments", "one_row_each", "new_machine", "windows"}
+"""The checks that such a kind could fail by itself; the others are tried there before a release."""
+
 _ADDS = "each load adds files, and an id has a row from each load that brought it"
 _JSON_TWICE = (
     "dlt 1.31 makes a JSON text of what is one; it is right in SQLite as `column ->> '$'`, in MariaDB as "
