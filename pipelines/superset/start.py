@@ -107,6 +107,7 @@ def _superset(folder: Path) -> Any:  # noqa: ANN401 - Flask's app
 
     app = create_app()  # which makes an empty database
     if not is_ready:  # this takes half of the time
+        ready.unlink(missing_ok=True)  # a start that is ended in here has made no more than a part
         _run(app, "db", "upgrade")
         _run(app, "init")
         ready.write_text(version)

@@ -6,6 +6,7 @@ import gzip
 import html
 import json
 import math
+import sys
 import traceback
 import tracemalloc
 from collections.abc import Callable
@@ -72,8 +73,9 @@ def test_a_value_of_many_levels_is_a_text() -> None:
 
 
 def test_levels_of_something_else_are_no_page() -> None:
-    error = ask(answer(b"[" * 50_000 + b"]" * 50_000))
-    assert type(error) in (errors.ServerError, errors.ProtocolError)  # to a decoder without a limit it is JSON
+    # to a decoder without a limit it is JSON
+    expected = errors.ServerError if sys.version_info < (3, 14) else errors.ProtocolError
+    assert type(ask(answer(b"[" * 50_000 + b"]" * 50_000))) is expected
 
 
 def test_brackets_in_texts_are_no_levels(monkeypatch: pytest.MonkeyPatch) -> None:
